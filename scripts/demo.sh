@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Runs the demo: a drawn target and source domain, three ways of training, and a report. Arguments go to `sjft-tf demo`.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+prepare_environment
+
+if [[ $# -eq 0 ]]; then set -- --out "$root/runs/demo"; fi
+exec sjft-tf demo "$@"

@@ -1,0 +1,239 @@
+"""The command line: parse, call one function of `stages`, print. `--help` loads no TensorFlow."""
+
+import contextlib
+import logging
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sjft_tf import config as configs
+from sjft_tf.errors import InputError
+from sjft_tf.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from sjft_tf.stages import Run
+
+FOLDER = click.Path(file_okay=False, path_type=pathlib.Path)
+PICTURE = click.Path(dir_okay=False, path_type=pathlib.Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="sjft-tf")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
+@click.option("-v", "--verbose", is_flag=True, help="Say also what the libraries underneath say.")
+def main(quiet: bool, verbose: bool) -> None:
+    """Selective Joint Fine-tuning: train on few target images with the source images that resemble them."""
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other")
+    # TensorFlow reads these when it is first imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(format="%(message)s", level=logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("sjft_tf").setLevel(level)
+
+
+def _stage_command(name: str, help_text: str) -> Callable:
+    """A command that runs one stage, and what it needs first, on CONFIG in the folder --out."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        function = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+                                help="Replace one value of CONFIG; may be given several times.")(function)  # fmt: skip
+        function = click.option("--out", required=True, type=FOLDER, help="Run folder; made if absent.")(function)
+        function = click.argument("config", type=click.Path(path_type=pathlib.Path))(function)
+        return main.command(name, help=help_text)(function)
+
+    return decorate
+
+
+@_stage_command("run", "Run all stages on CONFIG: describe, search, train, evaluate, export, report.")
+def run_all(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
+    """All stages."""
+    with _open_run(config, out, overrides) as run:
+        from sjft_tf import stages
+
+        metrics = stages.evaluate(run)
+        stages.export(run)
+        stages.report(run)
+        click.echo(_metrics_table(metrics))
+        click.echo(f"model:  {run.folder.export}\nreport: {run.folder.report}")
+
+
+@_stage_command("describe", "Fit the bin edges of the descriptors on the target images.")
+def describe(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
+    """Bin edges."""
+    with _open_run(config, out, overrides) as run:
+        from sjft_tf import stages
+
+        edges = stages.describe(run)
+        click.echo(f"{run.folder.bin_edges}: {len(edges.lower)} channels of {edges.bins} bins")
+
+
+@_stage_command("search", "Find the source neighbors of every target image.")
+def search(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
+    """Neighbor table."""
+    with _open_run(config, out, overrides) as run:
+        from sjft_tf import stages
+
+        click.echo(stages.search(run).summary())
+
+
+@_stage_command("train", "Train all rounds that are not complete yet.")
+def train(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
+    """Weights."""
+    with _open_run(config, out, overrides) as run:
+        from sjft_tf import stages
+
+        stages.train(run)
+        click.echo(run.folder.weights(run.experiment.selection.rounds - 1))
+
+
+@_stage_command("evaluate", "Measure every round's model on the test domain.")
+def evaluate(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
+    """Metrics."""
+    with _open_run(config, out, overrides) as run:
+        from sjft_tf import stages
+
+        click.echo(_metrics_table(stages.evaluate(run)))
+
+
+@_stage_command("export", "Export the classifier for Keras and for TensorFlow Serving.")
+def export(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
+    """Exported model."""
+    with _open_run(config, out, overrides) as run:
+        from sjft_tf import stages
+
+        stages.export(run)
+        click.echo(run.folder.export)
+
+
+@_stage_command("report", "Write the report page.")
+def report(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
+    """Report page."""
+    with _open_run(config, out, overrides) as run:
+        from sjft_tf import stages
+
+        stages.report(run)
+        click.echo(run.folder.report)
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=pathlib.Path))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace one value of CONFIG.")
+def show_config(config: pathlib.Path, overrides: tuple[str, ...]) -> None:
+    """Print CONFIG as a run would read it, with every default written out."""
+    with _user_errors():
+        click.echo(configs.to_yaml(configs.load_experiment(config, overrides)), nl=False)
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=pathlib.Path))
+@click.option("--out", required=True, type=FOLDER, help="Folder of the run folders; made if absent.")
+@click.option("--arms", default="none,random,selective", show_default=True, help="Selection modes to compare.")
+@click.option("--seeds", default="0,1", show_default=True, help="One run of each arm with each seed.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace one value of CONFIG.")
+def study(config: pathlib.Path, out: pathlib.Path, arms: str, seeds: str, overrides: tuple[str, ...]) -> None:
+    """Compare selection modes on CONFIG, each with several seeds, from one neighbor table."""
+    with _user_errors():
+        experiment = configs.load_experiment(config, overrides)
+        numbers = _numbers(seeds)
+        from sjft_tf import stages
+
+        for result in stages.study(experiment, out, arms.split(","), numbers):
+            click.echo(result.row())
+
+
+@main.command()
+@click.option("--out", default="runs/demo", show_default=True, type=FOLDER, help="Folder of the run folders.")
+def demo(out: pathlib.Path) -> None:
+    """Run the main job on images drawn in code: three arms, three seeds, in about four minutes."""
+    with _user_errors():
+        from sjft_tf import stages
+
+        for line in stages.demo(out):
+            click.echo(line)
+
+
+@main.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=pathlib.Path))
+@click.option("--model", required=True, type=FOLDER, help="Run folder, or its export/.")
+@click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="Classes to print.")
+def predict(images: tuple[pathlib.Path, ...], model: pathlib.Path, top: int) -> None:
+    """Classify IMAGES with an exported model, as a serving client would see it."""
+    with _user_errors():
+        from sjft_tf import stages
+
+        for image, answer in zip(images, stages.classify(model, images, top), strict=True):
+            click.echo(f"{image}: {answer}")
+
+
+@main.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@click.argument("target_id")
+@click.option("--image", "picture", type=PICTURE, help="Draw the 1st, 10th, 20th, 30th and 40th into this PNG.")
+def neighbors(run_folder: pathlib.Path, target_id: str, picture: pathlib.Path | None) -> None:
+    """Show the nearest source images of the target image TARGET_ID in the run folder RUN."""
+    folder = RunFolder(run_folder)
+    with _user_errors(), folder.locked(make=False):
+        experiment = configs.load_experiment(folder.config)
+        from sjft_tf import stages
+
+        run = stages.Run(experiment, folder)
+        for rank, name, label, divergence in stages.nearest(run, target_id):
+            click.echo(f"{rank:3d}  {divergence:8.4f}  {label}  {name}")
+        if picture is not None:
+            stages.draw_neighbors(run, [target_id], picture)
+            click.echo(picture)
+
+
+@contextlib.contextmanager
+def _open_run(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> Iterator["Run"]:
+    with _user_errors():
+        experiment = configs.load_experiment(config, overrides)
+        folder = RunFolder(out)
+        with folder.locked():
+            from sjft_tf import stages
+
+            run = stages.Run(experiment, folder)
+            run.prepare()
+            yield run
+
+
+@contextlib.contextmanager
+def _user_errors() -> Iterator[None]:
+    """What a user can cause becomes one line on stderr and exit code 2; an interrupt, exit code 130."""
+    try:
+        yield
+    except InputError as error:
+        click.echo(f"sjft-tf: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        click.echo("sjft-tf: stopped; the same command goes on from here", err=True)
+        sys.exit(130)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--seeds is {text!r}; it must be whole numbers with commas between") from None
+
+
+def _metrics_table(metrics: dict) -> str:
+    if metrics["test"] is None:
+        return "no test domain, so no accuracy"
+    lines = [f"test: {metrics['test']['domain']}, {metrics['test']['n']} images"]
+    for entry in metrics["test"]["rounds"]:
+        lines.append(
+            f"round {entry['round'] + 1}: mean class accuracy {entry['mean_class_accuracy']:.1%}, "
+            f"accuracy {entry['accuracy']:.1%}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,352 @@
+"""The Experiment: everything a run depends on, as frozen dataclasses read strictly from one YAML file.
+
+An unknown key names its nearest match; a wrong type or an impossible value says what would be right. Paths are
+relative to the working folder. Defaults are the paper's.
+"""
+
+import dataclasses
+import difflib
+import os
+import pathlib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import yaml
+
+from sjft_tf.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class DomainConfig:
+    """Where the images of a domain are: exactly one of `folder`, `tfds`, `table`, `synthetic`, `union`."""
+
+    folder: str | None = None  # a folder of class folders
+    tfds: str | None = None  # a TensorFlow Datasets builder, "name" or "name/config"
+    split: str | None = None  # its split, slices allowed: "train", "train[:10%]"
+    data_dir: str | None = None  # where TensorFlow Datasets keeps its files; null: its own default
+    table: str | None = None  # a CSV file with the columns path, label
+    root: str | None = None  # what the table's paths are relative to; null: the table's folder
+    synthetic: Literal["target", "validation", "test", "source"] | None = None  # a part of the drawn data set
+    union: tuple["DomainConfig", ...] | None = None  # several sources; their label spaces are concatenated
+
+    def __post_init__(self) -> None:
+        kinds = ("folder", "tfds", "table", "synthetic", "union")
+        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none of them"
+            raise ConfigError(f"a domain takes exactly one of {', '.join(kinds)}; here it has {found}")
+        for key, kind in (("split", "tfds"), ("data_dir", "tfds"), ("root", "table")):
+            if getattr(self, key) is not None and getattr(self, kind) is None:
+                raise ConfigError(f"{key} goes with {kind}, but this domain has {given[0]}")
+        if self.tfds is not None and self.split is None:
+            raise ConfigError(f"tfds: {self.tfds} needs a split, for example split: train")
+        if self.union is not None and len(self.union) < 2:
+            raise ConfigError(f"union has {len(self.union)} domain; it takes two or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class DescriptorConfig:
+    """How the low-level statistics of an image are described."""
+
+    bank: Literal["gabor"] = "gabor"
+    bins: int = 32  # bins of each channel's histogram
+    fine_bins: int = 2000  # equal intervals from which the bin edges are made
+    binning: Literal["quantile", "authors"] = "quantile"
+    image_size: int | None = None  # pixels; null: the experiment's
+
+    def __post_init__(self) -> None:
+        _at_least(2, bins=self.bins, fine_bins=self.fine_bins)
+        if self.image_size is not None:
+            _within(16, 255, image_size=self.image_size)
+        if self.fine_bins < self.bins:
+            raise ConfigError(f"fine_bins is {self.fine_bins}; it must be at least bins, {self.bins}")
+
+
+@dataclasses.dataclass(frozen=True)
+class RetrievalConfig:
+    """How neighbors are searched."""
+
+    method: Literal["exact"] = "exact"
+    max_k: int | None = None  # neighbors kept per target image; null: the deepest K the rounds can reach
+    epsilon: float = 2.2204e-16  # added to histogram values inside logarithms
+
+    def __post_init__(self) -> None:
+        if self.max_k is not None:
+            _at_least(1, max_k=self.max_k)
+        _positive(epsilon=self.epsilon)
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectionConfig:
+    """Which source images a target image may draw, and how that grows; Eq. (2) and (3)."""
+
+    mode: Literal["selective", "random", "all", "none"] = "selective"
+    k0: int = 300  # neighbors per target image in the first round
+    sigma0: int = 4  # growth of a wrong image, in units of k0
+    sigma1: int = 2  # growth of a correct but uncertain image, in units of k0
+    delta: float = 0.1  # nats; an image at or above it is uncertain
+    rounds: int = 5
+
+    def __post_init__(self) -> None:
+        _at_least(1, k0=self.k0, rounds=self.rounds)
+        _at_least(0, sigma0=self.sigma0, sigma1=self.sigma1, delta=self.delta)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """The trunk under the two heads."""
+
+    backbone: str = "resnet152v2"  # resnet18v2 to resnet152v2, or any keras.applications model in lower case
+    width: float = 1.0  # of our ResNets: share of each layer's kernels
+    alpha: float | None = None  # of MobileNets: their width
+    stem: Literal["imagenet", "small"] = "imagenet"  # of our ResNets; small: for images of about 64 px
+    weights: str | None = "imagenet"  # imagenet, a file (.npz, .weights.h5, .keras), or null: random
+
+    def __post_init__(self) -> None:
+        _positive(width=self.width)
+        if self.alpha is not None:
+            _positive(alpha=self.alpha)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """SGD as in Caffe, from the same settings in every round."""
+
+    steps_per_round: int = 3200
+    batch_size: int = 20  # half target, half source images
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 1e-4  # added to the gradient
+    schedule: Literal["step", "cosine", "constant"] = "step"  # step: a tenth after each third
+    restart: bool = True  # the schedule spans each round; false: it spans all rounds
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        _at_least(1, steps_per_round=self.steps_per_round)
+        _at_least(2, batch_size=self.batch_size)
+        _positive(learning_rate=self.learning_rate)
+        _within(0, 1, momentum=self.momentum)
+        _at_least(0, weight_decay=self.weight_decay)
+        if self.batch_size % 2:
+            raise ConfigError(f"batch_size is {self.batch_size}; it must be even, half target and half source")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """How a domain's accuracy is measured."""
+
+    view: Literal["center", "flip"] = "center"  # flip: mean over the center crop and its mirror image
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        _at_least(1, batch_size=self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One run: the data, and the settings of each stage."""
+
+    target: DomainConfig
+    name: str = "run"
+    seed: int = 0
+    image_size: int = 224  # pixels, of the crops that the model sees
+    validation: DomainConfig | None = None
+    test: DomainConfig | None = None
+    source: DomainConfig | None = None
+    descriptor: DescriptorConfig = dataclasses.field(default_factory=DescriptorConfig)
+    retrieval: RetrievalConfig = dataclasses.field(default_factory=RetrievalConfig)
+    selection: SelectionConfig = dataclasses.field(default_factory=SelectionConfig)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        _within(16, 2048, image_size=self.image_size)
+        _at_least(0, seed=self.seed)
+        if self.source is None and self.selection.mode != "none":
+            raise ConfigError(f"selection.mode is {self.selection.mode} and there is no source; give one, or mode: none")
+        if self.descriptor_size > 255 and self.selection.mode in ("selective", "random"):
+            raise ConfigError(
+                f"image_size is {self.image_size}, but descriptors take images up to 255 px; set descriptor.image_size"
+            )
+        if self.retrieval.max_k is not None and self.retrieval.max_k < self.selection.k0:
+            raise ConfigError(f"retrieval.max_k is {self.retrieval.max_k}, less than selection.k0, {self.selection.k0}")
+
+    @property
+    def descriptor_size(self) -> int:
+        """Side in pixels of the images that are described."""
+        return self.descriptor.image_size or self.image_size
+
+
+def load_experiment(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
+    """Read an experiment from a YAML file.
+
+    Args:
+        path: the file.
+        overrides: `"section.key=value"` each, the value in YAML.
+
+    Raises:
+        ConfigError: the file is missing or is not YAML, or a key or value does not fit.
+    """
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return parse_experiment(text, overrides, name=str(path))
+
+
+def parse_experiment(text: str, overrides: Iterable[str] = (), *, name: str = "config") -> Experiment:
+    """An experiment from YAML text; `name` stands for the text in messages."""
+    values = _parse_yaml(text, name)
+    if not isinstance(values, dict):
+        raise ConfigError(f"{name} holds no mapping of keys to values")
+    for override in overrides:
+        _override(values, override)
+    try:
+        return _build(Experiment, values, "")
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+
+
+def to_yaml(experiment: Experiment) -> str:
+    """The experiment as YAML text that `parse_experiment` reads back to an equal one; every default is written out."""
+    return yaml.safe_dump(_plain(experiment), sort_keys=False, allow_unicode=True, width=120)
+
+
+def differences(one: Experiment, other: Experiment) -> list[tuple[str, Any, Any]]:
+    """`(key, value in one, value in other)` for every key whose values differ."""
+    left, right = _flat(_plain(one)), _flat(_plain(other))
+    return [
+        (key, left.get(key), right.get(key)) for key in {**left, **right} if left.get(key) != right.get(key)
+    ]  # fmt: skip
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key may stand once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ConfigError(f"key {key!r} stands twice, line {node.start_mark.line + 1} and after")
+        return super().construct_mapping(node, deep)
+
+
+def _parse_yaml(text: str, name: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506, a subclass of SafeLoader
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    except (yaml.YAMLError, TypeError) as error:
+        raise ConfigError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _override(values: dict, override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override!r} has no '='; write section.key=value")
+    *sections, last = key.split(".")
+    for section in sections:
+        if values.get(section) is None:
+            values[section] = {}
+        values = values[section]
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override!r}: {section} is a value, not a section")
+    values[last] = _parse_yaml(text, f"--set {override!r}")
+
+
+def _build(kind: type, values: Any, path: str) -> Any:
+    """An instance of dataclass `kind` from a mapping; `path` is its place in the file, for messages."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path or 'the config'} is {values!r}; it must be a mapping of keys to values")
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            nearest = difflib.get_close_matches(str(key), hints, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(hints)}"
+            raise ConfigError(f"unknown key {_join(path, key)!r}; {hint}")
+    for field in dataclasses.fields(kind):
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and field.name not in values:
+            raise ConfigError(f"{_join(path, field.name)} is missing")
+    arguments = {key: _convert(hints[key], value, _join(path, key)) for key, value in values.items()}
+    try:
+        return kind(**arguments)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}" if path else str(error)) from error
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and types.NoneType in options:
+        return None
+    hint = next(option for option in options if option is not types.NoneType)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, path)
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{path} is {value!r}; it must be a list")
+        return tuple(_convert(typing.get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value))
+    if typing.get_origin(hint) is Literal:
+        return _choice(typing.get_args(hint), value, path)
+    return _scalar(hint, value, path)
+
+
+def _choice(choices: tuple, value: Any, path: str) -> Any:
+    if value not in choices:
+        nearest = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ConfigError(f"{path} is {value!r}; it must be one of {', '.join(choices)}{hint}")
+    return value
+
+
+def _scalar(hint: type, value: Any, path: str) -> Any:
+    if hint is float and isinstance(value, str):
+        try:
+            value = float(value)  # YAML 1.1 reads 1e-4, with no dot, as text
+        except ValueError:
+            pass
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not hint or value != value:
+        names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+        raise ConfigError(f"{path} is {value!r}; it must be {names[hint]}")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, DomainConfig):
+        return {f.name: _plain(v) for f in dataclasses.fields(value) if (v := getattr(value, f.name)) is not None}
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {path: value}
+    return {key: leaf for name, item in value.items() for key, leaf in _flat(item, _join(path, name)).items()}
+
+
+def _join(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _at_least(least: float, **values: float) -> None:
+    for name, value in values.items():
+        if value < least:
+            raise ConfigError(f"{name} is {value}; it must be {least} or more")
+
+
+def _within(least: float, most: float, **values: float) -> None:
+    for name, value in values.items():
+        if not least <= value <= most:
+            raise ConfigError(f"{name} is {value}; it must be from {least} to {most}")
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise ConfigError(f"{name} is {value}; it must be greater than 0")

@@ -1,0 +1,35 @@
+"""What the descriptor engine asks of a filter bank."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+
+class FilterBank(Protocol):
+    """Turns images into response maps, in groups whose maps may differ in size (the layers of a network, say).
+
+    Channels are numbered through all groups, in the order in which `responses` returns them.
+
+    Attributes:
+        channel_weights: `[D]` float64, 1 / (channels in the channel's group): w_h of Eq. (1).
+        channel_names: `[D]`, for messages.
+    """
+
+    channel_weights: np.ndarray
+    channel_names: Sequence[str]
+
+    def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """Response maps of a batch; callable inside a `tf.function`.
+
+        Args:
+            images: `[B, S, S, 3]` float32 RGB, 0..255.
+
+        Returns:
+            One `[B, C_g, h, w]` float32 tensor for each group, shape known but for B. Channels come before pixels,
+            because a histogram runs over the pixels of one channel.
+        """
+
+    def config(self) -> dict[str, Any]:
+        """JSON values that change when any response would; artifacts made with the bank are hashed with them."""

@@ -1,0 +1,42 @@
+"""What every room may ask of a labelled image collection."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejected:
+    """A file that was found and left out, and why, in words for the user."""
+
+    id: str
+    reason: str
+
+
+class Domain(Protocol):
+    """A labelled image collection with random access; the order of its images never changes.
+
+    Attributes:
+        name: a short name for messages and reports.
+        ids: `[n]` unique, sorted names of the images.
+        labels: `[n]` int32, positions in `class_names`.
+        class_names: `[n_classes]`; a class may have no image.
+        rejected: the files that were left out when the collection was indexed.
+    """
+
+    name: str
+    ids: Sequence[str]
+    labels: np.ndarray
+    class_names: Sequence[str]
+    rejected: Sequence[Rejected]
+
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def encoded(self, indices: np.ndarray) -> list[bytes]:
+        """The encoded bytes (JPEG, PNG, BMP or GIF) of the images at `indices`, in that order."""
+
+    def fingerprint(self) -> str:
+        """A hash of ids, labels, class names and image bytes; not of where the files lie."""

@@ -1,0 +1,20 @@
+"""Numbers out of file headers, as TensorFlow ops that never fail: what lies behind the end of the file reads as zero."""
+
+import tensorflow as tf
+
+
+def octets(encoded: tf.Tensor, position: tf.Tensor | int, count: int) -> tf.Tensor:
+    """`[count]` int32 in 0..255: the bytes of the scalar string from `position` on."""
+    start = tf.clip_by_value(position, 0, tf.strings.length(encoded))
+    return tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, start, count), tf.uint8, fixed_length=count), tf.int32)
+
+
+def big_endian(digits: tf.Tensor) -> tf.Tensor:
+    """`[..., n]` int32 bytes, highest first, as `[...]` int32; four bytes make a signed number."""
+    shifts = range(8 * (digits.shape[-1] - 1), -1, -8)
+    return tf.reduce_sum(tf.bitwise.left_shift(digits, tf.constant(list(shifts), tf.int32)), -1)
+
+
+def little_endian(digits: tf.Tensor) -> tf.Tensor:
+    """`[..., n]` int32 bytes, lowest first, as `[...]` int32; four bytes make a signed number."""
+    return big_endian(tf.reverse(digits, [-1]))

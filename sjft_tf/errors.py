@@ -1,0 +1,9 @@
+"""What a user can cause: one line that names the thing, its value, and what would be right."""
+
+
+class InputError(ValueError):
+    """A file, image, weight, value or flag that cannot be used; the message is one line for the user."""
+
+
+class ConfigError(InputError):
+    """A configuration value that is unknown, of the wrong type, or impossible beside the others."""

@@ -1,0 +1,50 @@
+"""How good predictions are: overall accuracy, and the paper's mean class accuracy. Pure NumPy."""
+
+import numpy as np
+
+
+def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Share of images whose predicted class is the label.
+
+    Args:
+        labels: `[n]` int; `predictions`: `[n]` int. n > 0.
+
+    Returns:
+        A number in `[0, 1]`.
+    """
+    return float(np.mean(np.asarray(labels) == np.asarray(predictions)))
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
+    """`[n_classes, n_classes]` int64: how many images of class i (row) were called j (column)."""
+    matrix = np.zeros((n_classes, n_classes), np.int64)
+    np.add.at(matrix, (np.asarray(labels), np.asarray(predictions)), 1)
+    return matrix
+
+
+def per_class_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Share of each class's images that were called right.
+
+    Args:
+        confusion: `[n_classes, n_classes]` counts, labels in rows.
+
+    Returns:
+        `[n_classes]` float64 in `[0, 1]`; NaN for a class without images.
+    """
+    totals = confusion.sum(axis=1)
+    return np.where(totals > 0, np.diag(confusion) / np.maximum(totals, 1), np.nan)
+
+
+def mean_class_accuracy(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> float:
+    """Unweighted mean over classes of the share of a class's images called right: the paper's metric (spec 7).
+
+    Classes without images have no share and are left out of the mean.
+
+    Args:
+        labels: `[n]` int in `[0, n_classes)`; `predictions`: likewise. n > 0.
+        n_classes: number of classes.
+
+    Returns:
+        A number in `[0, 1]`.
+    """
+    return float(np.nanmean(per_class_accuracy(confusion_matrix(labels, predictions, n_classes))))

@@ -1,0 +1,142 @@
+"""Writing files so that a reader sees the old content or the new, never a part.
+
+Content goes to a temporary name in the same folder, is flushed to the disk, and takes its place by rename.
+A process killed in between leaves the target as it was, and perhaps a file `.NAME.tmp-PID`, which `remove_leftovers` deletes.
+Folders are made as needed. The guarantee is that of `os.replace`: it holds within one file system.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from sjft_tf.errors import InputError
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A binary file that takes the place of `path` on success; on failure `path` is as it was."""
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """A name for somebody else's writer, with the suffixes of `path`; the file takes its place on success."""
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}{''.join(path.suffixes)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Delete what killed processes left behind in `folder` and below it; nobody else may be writing there."""
+    for leftover in pathlib.Path(folder).rglob(".*.tmp-*"):
+        leftover.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write `text` as UTF-8."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write `value` as indented JSON; NaN is refused, because no other reader takes it."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        InputError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(pathlib.Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}") from error
+
+
+def save_arrays(path: str | os.PathLike, **arrays: Any) -> None:
+    """Write arrays as an uncompressed `.npz`; the same arrays give the same bytes."""
+    with replacing(path) as file:
+        np.savez(file, **arrays)
+
+
+def load_arrays(path: str | os.PathLike, expected: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file, checked by name and dtype; nothing is unpickled.
+
+    Args:
+        path: the file.
+        expected: dtype (or abstract dtype such as `np.str_`) by array name; other arrays in the file are ignored.
+
+    Raises:
+        InputError: the file is missing or damaged, or an array is absent or of another dtype.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in expected if name in archive}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        reason = "it is missing" if isinstance(error, FileNotFoundError) else f"it is damaged ({error})"
+        raise InputError(f"{path} cannot be read: {reason}") from error
+    for name, dtype in expected.items():
+        if name not in arrays:
+            raise InputError(f"{path} has no array {name!r}; it was not written by sjft-tf")
+        if not np.issubdtype(arrays[name].dtype, dtype):
+            raise InputError(f"{path}: array {name!r} is {arrays[name].dtype}, expected {np.dtype(dtype).name}")
+    return arrays
+
+
+def digest(*parts: Any) -> str:
+    """Sixteen hex digits that change when any part does; parts are arrays, bytes, or JSON values."""
+    state = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            header, content = f"{part.dtype.str}{part.shape}".encode(), np.ascontiguousarray(part).tobytes()
+        elif isinstance(part, bytes):
+            header, content = b"bytes", part
+        else:
+            header, content = b"json", json.dumps(part, sort_keys=True).encode()
+        state.update(b"%s:%d:" % (header, len(content)) + content)
+    return state.hexdigest()[:16]
+
+
+def digest_of_file(path: str | os.PathLike) -> str:
+    """`digest` of a file's content, read in pieces.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error

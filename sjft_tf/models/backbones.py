@@ -1,0 +1,177 @@
+"""Trunks by name: raw RGB images to average-pooled features, with the scaling each net was trained on inside.
+
+Our ResNet V2 (`resnet18v2` ... `resnet152v2`) and every net of `keras.applications` by its name in lower case. All
+layers are Keras' own, so that a saved trunk loads where this package is absent. They lie flat in the model (no model
+in a model), which keeps the names of published weights at the top level.
+"""
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from sjft_tf.errors import InputError
+from sjft_tf.models.resnet_v2 import BLOCKS, resnet_v2
+
+# By the module of keras.applications; the nets of modules not named here scale their input themselves.
+PREPROCESSING = {
+    "densenet": "torch",
+    "inception_resnet_v2": "tf",
+    "inception_v3": "tf",
+    "mobilenet": "tf",
+    "mobilenet_v2": "tf",
+    "nasnet": "tf",
+    "resnet": "caffe",
+    "resnet_v2": "tf",
+    "vgg16": "caffe",
+    "vgg19": "caffe",
+    "xception": "tf",
+}
+_OURS = {f"resnet{depth}v2": depth for depth in BLOCKS}
+_APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
+    name.lower(): constructor for name, constructor in inspect.getmembers(keras.applications, inspect.isfunction)
+}
+
+
+def backbone_names() -> list[str]:
+    """Every name `build_trunk` takes, sorted."""
+    return sorted(_OURS.keys() | _APPLICATIONS.keys())
+
+
+def build_trunk(
+    backbone: str,
+    *,
+    image_size: int = 224,
+    width: float = 1.0,
+    alpha: float | None = None,
+    stem: str = "imagenet",
+    imagenet: bool = False,
+) -> keras.Model:
+    """The trunk of a joint model.
+
+    Args:
+        backbone: a name of `backbone_names()`.
+        image_size: S, in pixels.
+        width: factor on the number of kernels, for our ResNet V2 only.
+        alpha: the same for the MobileNets, under Keras' name; `None` is 1.
+        stem: `"imagenet"` or `"small"`; the latter for our ResNet V2 only.
+        imagenet: fill with the ImageNet weights that Keras publishes (downloaded once, then cached by Keras).
+
+    Returns:
+        A functional model: input `image`, float32 `[B, S, S, 3]`, RGB 0..255; output features `[B, F]`. Built under a
+        strategy of several replicas its batch normalizations take their statistics over all of them.
+
+    Raises:
+        InputError: unknown name, an argument the net does not take, an image too small for it, or no weights to be had.
+    """
+    if backbone in _OURS:
+        trunk = _our_trunk(backbone, image_size, width, alpha, stem, imagenet)
+    elif backbone in _APPLICATIONS:
+        trunk = _keras_trunk(backbone, image_size, width, alpha, stem, imagenet)
+    else:
+        raise InputError(f"backbone {backbone!r} is unknown{_nearest(backbone)}")
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        _synchronize(trunk)
+    return trunk
+
+
+def scaled(image: keras.KerasTensor, mode: str | None) -> keras.KerasTensor:
+    """RGB 0..255 to what nets of `mode` take: `"tf"`, `"torch"`, `"caffe"`, or `None` for nets that scale themselves.
+
+    Computed in float32 under any policy: bfloat16 tells 0..255 apart in whole numbers only.
+    """
+    if mode == "tf":
+        return keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="scale")(image)
+    if mode == "torch":
+        image = keras.layers.Rescaling(1 / 255, dtype="float32", name="scale")(image)
+        return _normalization(mean=[0.485, 0.456, 0.406], variance=[0.229**2, 0.224**2, 0.225**2])(image)
+    if mode == "caffe":
+        return _normalization(mean=[103.939, 116.779, 123.68], variance=[1.0, 1.0, 1.0])(keras.ops.flip(image, axis=-1))
+    return image
+
+
+def _normalization(mean: list[float], variance: list[float]) -> keras.layers.Layer:
+    return keras.layers.Normalization(mean=mean, variance=variance, dtype="float32", name="standardize")
+
+
+def _our_trunk(
+    backbone: str, image_size: int, width: float, alpha: float | None, stem: str, imagenet: bool
+) -> keras.Model:
+    smallest = 32 if stem == "imagenet" else 16
+    if alpha is not None:
+        raise InputError(f"alpha is {alpha}, but {backbone} takes none; use width")
+    if image_size < smallest:
+        raise InputError(f"image_size is {image_size}; {backbone} with stem {stem!r} needs {smallest} or more")
+    if imagenet and (backbone not in _APPLICATIONS or width != 1 or stem != "imagenet"):
+        raise InputError(
+            f"there are no published ImageNet weights for {backbone} at width {width} with stem {stem!r}; "
+            "only for resnet50v2, resnet101v2 and resnet152v2 at width 1 with stem 'imagenet'"
+        )
+    image = _image(image_size)
+    trunk = keras.Model(image, resnet_v2(scaled(image, "tf"), _OURS[backbone], width=width, stem=stem), name=backbone)
+    if imagenet:
+        published = _construct(backbone, input_shape=(image_size, image_size, 3), weights="imagenet")
+        trunk.set_weights(published.get_weights())
+    return trunk
+
+
+def _keras_trunk(
+    backbone: str, image_size: int, width: float, alpha: float | None, stem: str, imagenet: bool
+) -> keras.Model:
+    constructor = _APPLICATIONS[backbone]
+    if width != 1:
+        raise InputError(f"width is {width}, but {backbone} takes none; only our ResNet V2 does")
+    if stem != "imagenet":
+        raise InputError(f"stem is {stem!r}, but {backbone} has its own; only our ResNet V2 has a choice")
+    arguments: dict[str, Any] = {}
+    if alpha is not None:
+        if "alpha" not in inspect.signature(constructor).parameters:
+            raise InputError(f"alpha is {alpha}, but {backbone} takes none; only the MobileNets do")
+        arguments["alpha"] = alpha
+    image = _image(image_size)
+    return _construct(
+        backbone,
+        input_tensor=scaled(image, PREPROCESSING.get(_module(constructor))),
+        input_shape=(image_size, image_size, 3),
+        weights="imagenet" if imagenet else None,
+        **arguments,
+    )
+
+
+def _construct(backbone: str, *, weights: str | None, **arguments: Any) -> keras.Model:
+    try:
+        return _APPLICATIONS[backbone](include_top=False, pooling="avg", weights=weights, **arguments)
+    except ValueError as error:
+        raise InputError(f"{backbone} cannot be built: {_one_line(error)}") from error
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        if weights is None:
+            raise
+        raise InputError(f"the ImageNet weights of {backbone} cannot be had: {_one_line(error)}") from error
+
+
+def _image(image_size: int) -> keras.KerasTensor:
+    return keras.Input((image_size, image_size, 3), dtype="float32", name="image")
+
+
+def _module(constructor: Callable[..., keras.Model]) -> str:
+    return constructor.__module__.rpartition(".")[2]
+
+
+def _synchronize(trunk: keras.Model) -> None:
+    for layer in trunk.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+
+
+def _nearest(backbone: str) -> str:
+    plain = re.sub(r"[^a-z0-9]", "", backbone.lower())
+    close = difflib.get_close_matches(plain, backbone_names(), n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; take resnet50v2, mobilenetv2, ... of keras.applications"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,120 @@
+"""Pre-activation residual networks (ResNet V2) as functional Keras graphs, by depth and width.
+
+Depths 50, 101 and 152 at width 1 with the ImageNet stem are `keras.applications.ResNet{50,101,152}V2` layer for layer:
+names, order of weights, biases, padding, stride in the last block of a stage with a strided max pool as its shortcut.
+Depths 18 and 34, which Keras does not have, are the authors': two 3x3 convolutions a block, stride in the first block
+of a stage, a projection only where the shape changes, no biases in the blocks (batch normalization follows every sum).
+
+Reference: He et al., "Identity mappings in deep residual networks", ECCV 2016; specification 4.6.
+"""
+
+import keras
+
+from sjft_tf.errors import InputError
+
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+STEMS = ("imagenet", "small")
+
+_BN_EPSILON = 1.001e-5
+_BN_MOMENTUM = 0.99
+
+
+def resnet_v2(image: keras.KerasTensor, depth: int, *, width: float = 1.0, stem: str = "imagenet") -> keras.KerasTensor:
+    """Average-pooled features of a ResNet V2 over `image`.
+
+    Args:
+        image: `[B, S, S, 3]`, scaled to -1..1.
+        depth: 18 or 34 (basic blocks), 50, 101 or 152 (bottleneck blocks).
+        width: factor on the number of kernels of every layer; 0.5 is the net of the paper's Table 1.
+        stem: `"imagenet"` (7x7 stride 2, then 3x3 max pool stride 2) or `"small"` for images of about 64 px
+            (3x3 stride 2, no pool, so that the first stage runs at half the image's size).
+
+    Returns:
+        `[B, F]`, F = 512 (basic) or 2048 (bottleneck) times `width`.
+
+    Raises:
+        InputError: unknown depth or stem, or a width that is not positive.
+    """
+    if depth not in BLOCKS:
+        raise InputError(f"ResNet V2 of depth {depth} does not exist; choose one of {', '.join(map(str, BLOCKS))}")
+    if stem not in STEMS:
+        raise InputError(f"stem is {stem!r}; it must be one of {', '.join(map(repr, STEMS))}")
+    if not width > 0:
+        raise InputError(f"width is {width}; it must be above 0")
+    stack = _basic_stack if depth < 50 else _bottleneck_stack
+    x = _stem(image, _kernels(64, width), stem)
+    for stage, blocks in enumerate(BLOCKS[depth]):
+        x = stack(x, _kernels(64 * 2**stage, width), blocks, stage)
+    x = _normalized(x, "post")
+    return keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+
+
+def _kernels(count: int, width: float) -> int:
+    return max(1, round(count * width))
+
+
+def _stem(x: keras.KerasTensor, kernels: int, stem: str) -> keras.KerasTensor:
+    size = 7 if stem == "imagenet" else 3
+    x = keras.layers.ZeroPadding2D(size // 2, name="conv1_pad")(x)
+    x = _conv(x, kernels, size, "conv1_conv", strides=2, use_bias=True)
+    if stem == "imagenet":
+        x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
+        x = keras.layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
+    return x
+
+
+def _bottleneck_stack(x: keras.KerasTensor, kernels: int, blocks: int, stage: int) -> keras.KerasTensor:
+    last_stride = 1 if stage == 3 else 2
+    for block in range(1, blocks + 1):
+        name = f"conv{stage + 2}_block{block}"
+        x = _bottleneck(x, kernels, name, strides=last_stride if block == blocks else 1, project=block == 1)
+    return x
+
+
+def _bottleneck(x: keras.KerasTensor, kernels: int, name: str, *, strides: int, project: bool) -> keras.KerasTensor:
+    activated = _normalized(x, f"{name}_preact")
+    if project:
+        shortcut = _conv(activated, 4 * kernels, 1, f"{name}_0_conv", use_bias=True)
+    else:
+        shortcut = keras.layers.MaxPooling2D(1, strides=strides, name=f"{name}_0_pool")(x) if strides > 1 else x
+    x = _conv(activated, kernels, 1, f"{name}_1_conv")
+    x = _normalized(x, f"{name}_1")
+    x = keras.layers.ZeroPadding2D(1, name=f"{name}_2_pad")(x)
+    x = _conv(x, kernels, 3, f"{name}_2_conv", strides=strides)
+    x = _normalized(x, f"{name}_2")
+    x = _conv(x, 4 * kernels, 1, f"{name}_3_conv", use_bias=True)
+    return keras.layers.Add(name=f"{name}_out")([shortcut, x])
+
+
+def _basic_stack(x: keras.KerasTensor, kernels: int, blocks: int, stage: int) -> keras.KerasTensor:
+    for block in range(1, blocks + 1):
+        name = f"conv{stage + 2}_block{block}"
+        x = _basic(x, kernels, name, strides=2 if block == 1 and stage > 0 else 1)
+    return x
+
+
+def _basic(x: keras.KerasTensor, kernels: int, name: str, *, strides: int) -> keras.KerasTensor:
+    activated = _normalized(x, f"{name}_preact")
+    if strides > 1 or x.shape[-1] != kernels:
+        shortcut = _conv(activated, kernels, 1, f"{name}_0_conv", strides=strides)
+    else:
+        shortcut = x
+    x = keras.layers.ZeroPadding2D(1, name=f"{name}_1_pad")(activated)
+    x = _conv(x, kernels, 3, f"{name}_1_conv", strides=strides)
+    x = _normalized(x, f"{name}_1")
+    x = keras.layers.ZeroPadding2D(1, name=f"{name}_2_pad")(x)
+    x = _conv(x, kernels, 3, f"{name}_2_conv")
+    return keras.layers.Add(name=f"{name}_out")([shortcut, x])
+
+
+def _normalized(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    x = keras.layers.BatchNormalization(momentum=_BN_MOMENTUM, epsilon=_BN_EPSILON, name=f"{name}_bn")(x)
+    return keras.layers.Activation("relu", name=f"{name}_relu")(x)
+
+
+def _conv(
+    x: keras.KerasTensor, kernels: int, size: int, name: str, *, strides: int = 1, use_bias: bool = False
+) -> keras.KerasTensor:
+    return keras.layers.Conv2D(
+        kernels, size, strides=strides, use_bias=use_bias, kernel_initializer="he_normal", name=name
+    )(x)

@@ -1,0 +1,22 @@
+"""Pages and pictures of a run: the self-contained report and the neighbor gallery.
+
+Takes plain values (`ReportData`, `GalleryRow`) and writes files. It knows no run folder and no configuration:
+the report stage reads those and fills in the values.
+"""
+
+from sjft_tf.reporting.data import DomainSummary, GalleryRow, Neighbor, ReportData
+from sjft_tf.reporting.gallery import RANKS, neighbor_picture
+from sjft_tf.reporting.page import write_report
+from sjft_tf.reporting.results import ClassResult, worst_classes
+
+__all__ = [
+    "RANKS",
+    "ClassResult",
+    "DomainSummary",
+    "GalleryRow",
+    "Neighbor",
+    "ReportData",
+    "neighbor_picture",
+    "worst_classes",
+    "write_report",
+]

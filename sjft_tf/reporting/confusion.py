@@ -1,0 +1,74 @@
+"""The confusion matrix as a figure, legible with three classes and with hundreds."""
+
+from collections.abc import Sequence
+
+import matplotlib.axes
+import matplotlib.colors
+import matplotlib.figure
+import matplotlib.ticker
+import numpy as np
+
+from sjft_tf.reporting import drawing
+from sjft_tf.reporting.words import columns
+
+MAX_COUNTED = 12  # classes up to which every cell carries its count
+MAX_NAMED = 150  # classes up to which every row and column carries its name
+_EM = 0.58  # width of a column of text, in font sizes
+
+
+def confusion_picture(confusion: np.ndarray, class_names: Sequence[str]) -> matplotlib.figure.Figure:
+    """Cells as deep in color as the share of the true class (row) that was predicted as the column's class.
+
+    Args:
+        confusion: `[C, C]` int, true class by predicted class.
+        class_names: `[C]` names.
+
+    Returns:
+        A figure as wide as a column of the page up to 12 classes, as the page beyond.
+    """
+    n_classes = len(class_names)
+    counted = n_classes <= MAX_COUNTED
+    width = drawing.WIDTH if counted else 2 * drawing.WIDTH
+    names = [drawing.label(name, 16 if counted else 24) for name in class_names] if n_classes <= MAX_NAMED else []
+    size = 9.0 if counted or not names else float(np.clip(0.8 * 72 * (width - 1.6) / n_classes, 3.6, 9.0))
+    margin = (size * _EM * max((columns(name) for name in names), default=8) + 10) / 72
+    outside = 16 / 72
+    side = width - margin - outside
+    figure = matplotlib.figure.Figure(figsize=(width, width))
+    axes = figure.add_axes((margin / width, outside / width, side / width, side / width))
+    axes.imshow(_tinted(confusion), interpolation="none", extent=(-0.5, n_classes - 0.5, n_classes - 0.5, -0.5))
+    axes.spines[:].set_visible(True)
+    _label_classes(axes, names, size)
+    if counted:
+        _write_counts(axes, confusion)
+    return figure
+
+
+def _tinted(confusion: np.ndarray) -> np.ndarray:
+    """The share of each row as the opacity of one color, so that it reads on light and on dark paper; `[C, C, 4]`."""
+    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    tint = np.empty((*confusion.shape, 4))
+    tint[..., :3] = matplotlib.colors.to_rgb("#3f74d6")  # between the light and the dark tone of the target
+    tint[..., 3] = share**0.5  # lifts the small shares, where the confusions are
+    return tint
+
+
+def _label_classes(axes: matplotlib.axes.Axes, names: Sequence[str], size: float) -> None:
+    axes.tick_params(length=0, labelsize=size, labelcolor=drawing.color("ink" if names else "muted"), pad=3)
+    axes.xaxis.tick_top()
+    if names:
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(range(len(names)), names)
+    else:
+        locator = matplotlib.ticker.MaxNLocator(nbins=10, integer=True)
+        axes.xaxis.set_major_locator(locator)
+        axes.yaxis.set_major_locator(locator)
+
+
+def _write_counts(axes: matplotlib.axes.Axes, confusion: np.ndarray) -> None:
+    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    size = float(np.interp(len(confusion), [3, MAX_COUNTED], [12, 8]))
+    for (true, predicted), count in np.ndenumerate(confusion):
+        if count:
+            shade = "white" if share[true, predicted] > 0.75 else drawing.color("ink")
+            axes.text(predicted, true, f"{count:,}", color=shade, ha="center", va="center_baseline", size=size)

@@ -1,0 +1,120 @@
+"""The first paragraphs of a report: the run in sentences, and its figures of merit."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sjft_tf.reporting.data import ReportData
+from sjft_tf.reporting.results import mean_class_standard_error
+from sjft_tf.reporting.words import counted, duration, number, percent
+from sjft_tf.selection import Outcome, outcome
+
+
+class Headline(NamedTuple):
+    """One large number of the page's head, what it is, and a remark."""
+
+    value: str
+    name: str
+    remark: str
+
+
+def sentences(data: ReportData) -> list[str]:
+    """What was trained on what, what came out, and how far the neighbors reached, as paragraphs."""
+    parts = [[_trained_on(data), *_borrowed(data)], _tested(data), _left(data)]
+    return [" ".join(part) for part in parts if part]
+
+
+def headlines(data: ReportData) -> list[Headline]:
+    """The run's large numbers, most important first."""
+    found = []
+    if data.test_rounds:
+        final = data.test_rounds[-1]
+        error = None if data.confusion is None else 100 * mean_class_standard_error(data.confusion)
+        remark = "" if error is None else f"standard error {error:.1f} points"
+        found.append(Headline(percent(final["mean_class_accuracy"]), "mean class accuracy", remark))
+        found.append(Headline(percent(final["accuracy"]), "accuracy over images", _test_images(data)))
+    if data.correct_per_round:
+        left = _last_outcome(data)
+        share = percent(left.n_settled / len(data.correct_per_round[-1]))
+        found.append(Headline(share, "of target images settled", f"{number(left.n_wrong)} still wrong"))
+    if reaches(data):
+        reach, source = data.history[-1]["reachable"], data.domains.get("source")
+        remark = f"{percent(reach / source.n_images)} of the source" if source else ""
+        found.append(Headline(number(reach), "source images in reach", remark))
+    if data.seconds:
+        found.append(Headline(duration(sum(data.seconds.values())), "in all stages", ""))
+    return found
+
+
+def reaches(data: ReportData) -> bool:
+    """Whether training drew on a source, so that it can be said how much of it was in reach."""
+    return data.mode != "none" and bool(data.history) and all(entry.get("reachable") for entry in data.history)
+
+
+def _trained_on(data: ReportData) -> str:
+    target = data.domains["target"]
+    images = f"{counted(target.n_images, 'target image')} of {counted(target.n_classes, 'class')}"
+    if data.mode == "none" or "source" not in data.domains:
+        return f"A network was fine-tuned on {images} alone, without a source domain."
+    source = data.domains["source"]
+    return (
+        f"A network was trained jointly on {images} and on images borrowed from a source of "
+        f"{number(source.n_images)} images of {counted(source.n_classes, 'class')}."
+    )
+
+
+def _borrowed(data: ReportData) -> list[str]:
+    if data.mode == "all":
+        return ["Every target image could draw on the whole source."]
+    if data.mode == "random" and reaches(data):
+        text = f"Every target image could draw on the same {number(data.history[0]['reachable'])} source images"
+        if len(data.history) > 1:
+            text += f" in the first round and {number(data.history[-1]['reachable'])} in the last"
+        return [f"{text}, picked at random; as many as the lists of neighbors would have reached."]
+    if data.mode == "selective" and data.counts_per_round:
+        first, last = data.counts_per_round[0], data.counts_per_round[-1]
+        text = f"Each target image could draw on its {_span(first)} nearest neighbors in low-level statistics"
+        if len(data.counts_per_round) > 1:
+            text += f" in the first round, and on {_span(last)} (mean {last.mean():,.0f}) in the last"
+        return [f"{text}."]
+    return []
+
+
+def _span(counts: np.ndarray) -> str:
+    lowest, highest = int(counts.min()), int(counts.max())
+    return number(lowest) if lowest == highest else f"{number(lowest)} to {number(highest)}"
+
+
+def _test_images(data: ReportData) -> str:
+    return counted(data.domains["test"].n_images, "test image") if "test" in data.domains else "test images"
+
+
+def _tested(data: ReportData) -> list[str]:
+    if not data.test_rounds:
+        return []
+    first, final = data.test_rounds[0], data.test_rounds[-1]
+    text = (
+        f"After {counted(len(data.history), 'round') if data.history else 'training'} the mean class accuracy on "
+        f"{_test_images(data)} is {percent(final['mean_class_accuracy'])}, and {percent(final['accuracy'])} of the "
+        f"images are classified correctly."
+    )
+    if len(data.test_rounds) == 1:
+        return [text]
+    gain = 100 * (final["mean_class_accuracy"] - first["mean_class_accuracy"])
+    change = f"{abs(gain):.1f} points {'higher' if gain >= 0 else 'lower'} than after round {first['round']}"
+    return [text, f"Mean class accuracy is {change}."]
+
+
+def _left(data: ReportData) -> list[str]:
+    if not data.correct_per_round:
+        return []
+    left = _last_outcome(data)
+    return [
+        f"At the end the network classifies {number(left.n_settled)} target images correctly with an entropy below "
+        f"{data.delta:g} nats (settled), {number(left.n_uncertain)} correctly but less surely (uncertain) and "
+        f"{number(left.n_wrong)} wrongly."
+    ]
+
+
+def _last_outcome(data: ReportData) -> Outcome:
+    return outcome(data.entropies_per_round[-1], data.correct_per_round[-1], data.delta)

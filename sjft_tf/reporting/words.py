@@ -1,0 +1,70 @@
+"""Numbers as a reader says them, and names as a page can show them."""
+
+import unicodedata
+
+
+def percent(share: float) -> str:
+    """0.4904 as "49.0 %"."""
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def number(value: int) -> str:
+    """12534 as "12,534"."""
+    return f"{value:,}"
+
+
+def counted(value: int, noun: str) -> str:
+    """1020 and "image" as "1,020 images"; the noun takes an s or, after s, es, unless there is just one."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
+def nats(divergence: float) -> str:
+    """0.9147 as "0.915 nats", 2.2 as "2.20 nats", 312.4 as "312 nats"."""
+    decimals = 3 - min(3, len(f"{divergence:.0f}")) if divergence >= 0.9995 else 3
+    return f"{divergence:.{decimals}f} nats"
+
+
+def duration(seconds: float) -> str:
+    """0.84 as "0.8 s", 245 as "4 min 05 s", 7380 as "2 h 03 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def ordinal(rank: int) -> str:
+    """1 as "1st", 12 as "12th", 22 as "22nd"."""
+    suffix = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return f"{rank}{suffix}"
+
+
+def columns(text: str) -> int:
+    """Width of `text` in columns of a narrow letter; wide East Asian characters take two, combining marks none."""
+    shown = [letter for letter in text if not unicodedata.combining(letter)]
+    return len(shown) + sum(unicodedata.east_asian_width(letter) in "WF" for letter in shown)
+
+
+def shortened(text: str, width: int) -> str:
+    """`text` cut at `width` columns, with an ellipsis where something is missing."""
+    if columns(text) <= width:
+        return text
+    while columns(text) > width - 1:
+        text = text[:-1]
+    return text.rstrip() + "…"
+
+
+def printable(text: str) -> str:
+    """`text` with a replacement character for each letter that XML or UTF-8 cannot hold.
+
+    These are control characters, lone surrogates, U+FFFE and U+FFFF. Class names are folder names, and a folder's name
+    may hold almost any byte.
+    """
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(letter) in ("Cc", "Cs") or letter in "\ufffe\uffff"
+        else letter
+        for letter in text
+    )

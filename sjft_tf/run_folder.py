@@ -1,0 +1,193 @@
+"""Names of everything a run leaves on disk, who may write there, and what each artifact was made from.
+
+A run folder belongs to one experiment and to one process at a time. Every artifact carries, as `made_from`, the hash of
+its inputs; an artifact whose hash differs from the one expected now counts as absent, so that a stage makes it again.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import pathlib
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from sjft_tf import files
+from sjft_tf.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+class RunFolder:
+    """The paths inside a run folder, and reading and writing of its artifacts.
+
+    Args:
+        path: the folder; made when first written to.
+    """
+
+    def __init__(self, path: str | pathlib.Path) -> None:
+        self.path = pathlib.Path(path)
+
+    @property
+    def config(self) -> pathlib.Path:
+        """The resolved experiment."""
+        return self.path / "config.yaml"
+
+    @property
+    def versions(self) -> pathlib.Path:
+        """Versions of what the run was made with."""
+        return self.path / "versions.json"
+
+    @property
+    def rejected(self) -> pathlib.Path:
+        """Files left out of the domains, with the reason."""
+        return self.path / "rejected.csv"
+
+    @property
+    def bin_edges(self) -> pathlib.Path:
+        """Bin edges of every channel, fitted on the target."""
+        return self.path / "bin_edges.npz"
+
+    @property
+    def neighbors(self) -> pathlib.Path:
+        """The neighbor table."""
+        return self.path / "neighbors.npz"
+
+    @property
+    def retrieval(self) -> pathlib.Path:
+        """How the neighbor table was made, and its figures."""
+        return self.path / "retrieval.json"
+
+    @property
+    def history(self) -> pathlib.Path:
+        """One JSON line a round: losses, accuracies, K."""
+        return self.path / "history.jsonl"
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        """Accuracies on the test domain."""
+        return self.path / "metrics.json"
+
+    @property
+    def predictions(self) -> pathlib.Path:
+        """Probabilities and labels of the test domain after the last round."""
+        return self.path / "predictions.npz"
+
+    @property
+    def report(self) -> pathlib.Path:
+        """The report page."""
+        return self.path / "report.html"
+
+    @property
+    def export(self) -> pathlib.Path:
+        """The exported classifier."""
+        return self.path / "export"
+
+    @property
+    def stages(self) -> pathlib.Path:
+        """What each stage was last made from, and how many seconds it took."""
+        return self.path / "stages.json"
+
+    def scan(self, role: str) -> pathlib.Path:
+        """What indexing the domain `role` found, so that unchanged files are not read again."""
+        return self.path / "domains" / f"{role}.json"
+
+    def selection(self, round: int) -> pathlib.Path:
+        """K of a round, and the entropies and correctness after it; its presence says that the round is complete."""
+        return self.path / "selection" / f"round-{round}.npz"
+
+    def weights(self, round: int) -> pathlib.Path:
+        """Weights after a round."""
+        return self.path / "checkpoints" / f"round-{round}.weights.h5"
+
+    @contextlib.contextmanager
+    def locked(self, *, make: bool = True) -> Iterator[None]:
+        """Hold the folder alone, and clear away what a killed process left half-written.
+
+        A folder that this call made and that got no config, because the input turned out bad, is removed again.
+
+        Args:
+            make: make the folder where it is absent; else that is an error.
+
+        Raises:
+            InputError: the folder is absent, cannot be made or written, or another process holds it.
+        """
+        made = make and not self.path.exists()
+        if not make and not self.config.exists():
+            raise InputError(f"{self.path} is no run folder; it has no config.yaml")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = open(self.path / ".lock", "w")  # noqa: SIM115, closed below
+        except OSError as error:
+            raise InputError(f"run folder {self.path} cannot be written: {error.strerror or error}") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"run folder {self.path} is in use by another process") from None
+            files.remove_leftovers(self.path)
+            try:
+                yield
+            finally:
+                if made and not self.config.exists():
+                    shutil.rmtree(self.path, ignore_errors=True)
+
+    def save(self, path: pathlib.Path, made_from: str, **arrays: Any) -> None:
+        """Write arrays with the hash of what they were made from."""
+        files.save_arrays(path, made_from=np.array(made_from), **arrays)
+
+    def load(self, path: pathlib.Path, made_from: str, expected: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
+        """The arrays of an artifact, or None where it is absent, damaged or made from something else (which is said)."""
+        if not path.exists():
+            return None
+        try:
+            arrays = files.load_arrays(path, {**expected, "made_from": np.str_})
+        except InputError as error:
+            logger.warning("%s; it is made again", error)
+            return None
+        return arrays if self._is_current(path, str(arrays["made_from"]), made_from) else None
+
+    def load_json(self, path: pathlib.Path, made_from: str) -> dict[str, Any] | None:
+        """The content of a JSON artifact with a `made_from` key, or None as in `load`."""
+        if not path.exists():
+            return None
+        try:
+            value = files.read_json(path)
+        except InputError as error:
+            logger.warning("%s; it is made again", error)
+            return None
+        return value if self._is_current(path, str(value.get("made_from")), made_from) else None
+
+    def _is_current(self, path: pathlib.Path, found: str, expected: str) -> bool:
+        if found != expected:
+            logger.info("%s was made from other inputs; it is made again", path.relative_to(self.path))
+        return found == expected
+
+    def record_stage(self, stage: str, made_from: str, seconds: float) -> None:
+        """Note that a stage is done, and how long it took."""
+        recorded = {**self.recorded_stages(), stage: {"made_from": made_from, "seconds": round(seconds, 2)}}
+        files.write_json(self.stages, recorded)
+
+    def recorded_stages(self) -> dict[str, dict[str, Any]]:
+        """`made_from` and `seconds` by stage, in the order of their first run."""
+        return files.read_json(self.stages) if self.stages.exists() else {}
+
+    def write_history(self, rounds: list[dict[str, Any]]) -> None:
+        """Write one JSON line a round."""
+        files.write_text(self.history, "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in rounds))
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """One dictionary a completed round; empty where there is none.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        if not self.history.exists():
+            return []
+        try:
+            return [json.loads(line) for line in self.history.read_text().splitlines()]
+        except ValueError as error:
+            raise InputError(f"{self.history} is damaged ({error}); delete it and run again") from error

@@ -1,0 +1,60 @@
+"""The SavedModel: decoding, resizing, classifying and naming as one TensorFlow graph, without Keras.
+
+Both signatures answer in the row format of TensorFlow Serving's REST interface: every output has the batch first.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from sjft_tf.domains import center_view, try_views
+from sjft_tf.serving.warmup import write_warmup_requests
+
+BYTES_SIGNATURE = "serving_default"
+IMAGES_SIGNATURE = "images"
+
+
+def write_saved_model(model: keras.Model, version: pathlib.Path, class_names: Sequence[str]) -> None:
+    """Write `model` as a version folder that TensorFlow Serving loads, with its warm-up requests.
+
+    Args:
+        model: `[N, S, S, 3]` float32 in 0..255 to probabilities `[N, C]` float32.
+        version: folder to make; it must not exist.
+        class_names: C names in the order of the probabilities.
+    """
+    side = model.input_shape[1]
+
+    def classify_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        images, valid = try_views(image_bytes, lambda image: center_view(image, side))
+        return _answers(model(images, training=False), valid, class_names)
+
+    def classify_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return _answers(model(images, training=False), tf.fill(tf.shape(images)[:1], True), class_names)
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(BYTES_SIGNATURE, classify_bytes, [tf.TensorSpec([None], tf.string, "image_bytes")])
+    images_spec = tf.TensorSpec([None, side, side, 3], tf.float32, "images")
+    archive.add_endpoint(IMAGES_SIGNATURE, classify_images, [images_spec])
+    archive.write_out(str(version), verbose=False)
+
+    jpeg = tf.io.encode_jpeg(tf.fill([side, side, 3], tf.constant(128, tf.uint8))).numpy()
+    image_bytes = tf.make_tensor_proto([jpeg]).SerializeToString()
+    images = tf.make_tensor_proto(128.0, tf.float32, [1, side, side, 3]).SerializeToString()
+    write_warmup_requests(
+        version, {BYTES_SIGNATURE: {"image_bytes": image_bytes}, IMAGES_SIGNATURE: {"images": images}}
+    )
+
+
+def _answers(probabilities: tf.Tensor, valid: tf.Tensor, class_names: Sequence[str]) -> dict[str, tf.Tensor]:
+    """The outputs of both signatures; a row that is not valid has the probabilities 0 and the top class ""."""
+    names = tf.constant(list(class_names))
+    top_class = tf.gather(names, tf.argmax(probabilities, axis=-1))
+    return {
+        "class_names": tf.broadcast_to(names, tf.shape(probabilities)),
+        "probabilities": tf.where(valid[:, None], probabilities, 0.0),
+        "top_class": tf.where(valid, top_class, ""),
+        "valid": valid,
+    }

@@ -1,0 +1,79 @@
+"""The stages `describe` and `search`: bin edges fitted on the target, then the neighbor table."""
+
+import logging
+import time
+
+import numpy as np
+
+from sjft_tf import files
+from sjft_tf.descriptors import BinEdges, describe as describe_domain, fit_bin_edges
+from sjft_tf.retrieval import NeighborTable, search_exact
+from sjft_tf.stages.run import Run
+from sjft_tf.stages.watching import watching
+
+logger = logging.getLogger(__name__)
+
+
+def describe(run: Run) -> BinEdges:
+    """Fit the bin edges of every channel on the target images."""
+    names = {"lower": np.floating, "upper": np.floating, "edges": np.floating}
+    held = run.folder.load(run.folder.bin_edges, run.edges_hash, names)
+    if held is not None:
+        return BinEdges(**held_without_hash(held))
+    start, settings = time.monotonic(), run.experiment.descriptor
+    logger.info("describe: fitting bin edges on %d target images", len(run.target))
+    with watching("bin edges") as progress:
+        edges = fit_bin_edges(
+            run.target, run.bank, image_size=run.experiment.descriptor_size, bins=settings.bins,
+            fine_bins=settings.fine_bins, binning=settings.binning, progress=progress,
+        )  # fmt: skip
+    run.folder.save(run.folder.bin_edges, run.edges_hash, lower=edges.lower, upper=edges.upper, edges=edges.edges)
+    run.folder.record_stage("describe", run.edges_hash, time.monotonic() - start)
+    return edges
+
+
+def search(run: Run) -> NeighborTable:
+    """Find the source neighbors of every target image."""
+    names = {"indices": np.int32, "divergences": np.float32}
+    held = run.folder.load(run.folder.neighbors, run.neighbors_hash, names)
+    if held is not None:
+        return NeighborTable(**held_without_hash(held))
+    edges = describe(run)
+    start, size = time.monotonic(), run.experiment.descriptor_size
+    logger.info("search: %d neighbors of each target image among %d source images", run.max_k, len(run.source))
+    with watching("describe target") as progress:
+        target_counts = describe_domain(run.target, run.bank, edges, image_size=size, progress=progress)
+    with watching("describe source") as progress:
+        source_counts = describe_domain(run.source, run.bank, edges, image_size=size, progress=progress)
+    described = time.monotonic()
+    with watching("search") as progress:
+        table = search_exact(
+            target_counts, source_counts, run.bank.channel_weights,
+            max_k=run.max_k, epsilon=run.experiment.retrieval.epsilon, progress=progress,
+        )  # fmt: skip
+    finished = time.monotonic()
+    run.folder.save(run.folder.neighbors, run.neighbors_hash, indices=table.indices, divergences=table.divergences)
+    files.write_json(run.folder.retrieval, _figures(run, table, described - start, finished - described))
+    run.folder.record_stage("search", run.neighbors_hash, finished - start)
+    logger.info("search: %s", table.summary())
+    return table
+
+
+def held_without_hash(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays that an artifact was saved for."""
+    return {name: array for name, array in arrays.items() if name != "made_from"}
+
+
+def _figures(run: Run, table: NeighborTable, describe_seconds: float, search_seconds: float) -> dict:
+    k0 = run.experiment.selection.k0
+    depths = sorted({min(k, table.max_k) for k in (k0, 10, 100, 1000, table.max_k)})
+    return {
+        "made_from": run.neighbors_hash,
+        "method": run.experiment.retrieval.method,
+        "n_target": len(table),
+        "n_source": len(run.source),
+        "max_k": table.max_k,
+        "distinct_source_images": {str(k): table.distinct(np.full(len(table), k, np.int32)) for k in depths},
+        "describe_seconds": round(describe_seconds, 2),
+        "search_seconds": round(search_seconds, 2),
+    }

@@ -1,0 +1,143 @@
+"""The stage `report`: one page about the run, and pictures of neighbors."""
+
+import logging
+import pathlib
+import time
+
+import numpy as np
+
+from sjft_tf.config import to_yaml
+from sjft_tf.domains import decode
+from sjft_tf.errors import InputError
+from sjft_tf.evaluation import confusion_matrix
+from sjft_tf.reporting import (
+    RANKS,
+    DomainSummary,
+    GalleryRow,
+    Neighbor,
+    ReportData,
+    neighbor_picture,
+    write_report,
+)
+from sjft_tf.retrieval import NeighborTable
+from sjft_tf.stages.descriptors import search
+from sjft_tf.stages.evaluate import evaluate
+from sjft_tf.stages.run import Run, versions
+from sjft_tf.stages.train import ROUND
+
+GALLERY_ROWS = 8
+logger = logging.getLogger(__name__)
+
+
+def report(run: Run) -> None:
+    """Write `report.html` from what the run has on disk, unless it is up to date."""
+    metrics = evaluate(run)
+    recorded = run.folder.recorded_stages().get("report", {})
+    if recorded.get("made_from") == run.metrics_hash and run.folder.report.exists():
+        return
+    start = time.monotonic()
+    write_report(run.folder.report, _report_data(run, metrics))
+    run.folder.record_stage("report", run.metrics_hash, time.monotonic() - start)
+    logger.info("report: %s", run.folder.report)
+
+
+def draw_neighbors(run: Run, target_ids: list[str], path: pathlib.Path) -> None:
+    """Write a picture of some target images beside their 1st, 10th, 20th, 30th and 40th neighbors.
+
+    Raises:
+        InputError: the run keeps no neighbors, or the target has no image of that id.
+    """
+    neighbor_picture(path, [gallery_row(run, search(run), position_of(run, name)) for name in target_ids])
+
+
+def nearest(run: Run, target_id: str, count: int = 10) -> list[tuple[int, str, str, float]]:
+    """Rank, id, class name and divergence of the nearest source images of one target image."""
+    position, table = position_of(run, target_id), search(run)
+    found = zip(table.indices[position, :count], table.divergences[position, :count], strict=True)
+    return [
+        (rank, run.source.ids[i], run.source.class_names[run.source.labels[i]], float(divergence))
+        for rank, (i, divergence) in enumerate(found, start=1)
+    ]
+
+
+def position_of(run: Run, target_id: str) -> int:
+    """The index of a target image.
+
+    Raises:
+        InputError: the run keeps no neighbors, or the target has no image of that id.
+    """
+    if not run.needs_neighbors:
+        raise InputError(f"this run has selection.mode {run.experiment.selection.mode}, which searches no neighbors")
+    try:
+        return list(run.target.ids).index(target_id)
+    except ValueError:
+        example = run.target.ids[0]
+        raise InputError(f"the target has no image {target_id!r}; ids look like {example!r}") from None
+
+
+def gallery_row(run: Run, table: NeighborTable, position: int) -> GalleryRow:
+    """One target image with its neighbors at `RANKS`, as far as the table goes."""
+    ranks = [rank for rank in RANKS if rank <= table.max_k]
+    sources = table.indices[position, [rank - 1 for rank in ranks]]
+    neighbors = [
+        Neighbor(
+            rank=rank,
+            image=decode(encoded).numpy(),
+            label=run.source.class_names[run.source.labels[index]],
+            divergence=float(table.divergences[position, rank - 1]),
+        )
+        for rank, index, encoded in zip(ranks, sources, run.source.encoded(sources), strict=True)
+    ]
+    (encoded,) = run.target.encoded(np.array([position]))
+    return GalleryRow(decode(encoded).numpy(), run.target.class_names[run.target.labels[position]], neighbors)
+
+
+def spread_positions(n: int, count: int = GALLERY_ROWS) -> np.ndarray:
+    """`[<= count]` int, positions spread evenly over `n` images; the same ones each time."""
+    return np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))
+
+
+def _report_data(run: Run, metrics: dict) -> ReportData:
+    e, table = run.experiment, search(run) if run.needs_neighbors else None
+    rounds = [run.folder.load(run.folder.selection(m), run.training_hash, ROUND) for m in range(e.selection.rounds)]
+    test = metrics["test"] or {"rounds": [], "view": e.evaluation.view}
+    gallery = [gallery_row(run, table, i) for i in spread_positions(len(run.target))] if table is not None else []
+    return ReportData(
+        name=e.name,
+        mode=e.selection.mode,
+        domains={
+            role: DomainSummary(domain.name, len(domain), len(domain.class_names), len(domain.rejected))
+            for role, domain in run.domains().items()
+        },
+        history=run.folder.read_history(),
+        counts_per_round=[arrays["counts"] for arrays in rounds] if table is not None else [],
+        entropies_per_round=[arrays["entropies"] for arrays in rounds],
+        correct_per_round=[arrays["correct"] for arrays in rounds],
+        delta=e.selection.delta,
+        test_rounds=test["rounds"],
+        test_view=test["view"],
+        class_names=list(run.target.class_names),
+        confusion=_confusion(run) if run.test is not None else None,
+        gallery=gallery,
+        seconds={stage: entry["seconds"] for stage, entry in run.folder.recorded_stages().items()},
+        notes=_notes(run, rounds, table),
+        config=to_yaml(e),
+        versions=versions(),
+    )
+
+
+def _confusion(run: Run) -> np.ndarray:
+    expected = {"probabilities": np.float32, "labels": np.int32}
+    arrays = run.folder.load(run.folder.predictions, run.metrics_hash, expected)
+    return confusion_matrix(arrays["labels"], arrays["probabilities"].argmax(axis=-1), len(run.target.class_names))
+
+
+def _notes(run: Run, rounds: list, table: NeighborTable | None) -> list[str]:
+    notes = []
+    if table is not None:
+        capped = int((rounds[-1]["counts"] == table.max_k).sum())
+        if capped:
+            notes.append(f"K of {capped} target images is at the cap, the neighbor table's width of {table.max_k:,}.")
+    if run.experiment.selection.mode != "none" and run.folder.read_history()[-1]["reachable"] < 200_000:
+        notes.append("Fewer than 200,000 source images are in reach; the paper recommends at least that many.")
+    return notes

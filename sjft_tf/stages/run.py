@@ -1,0 +1,183 @@
+"""A run: one experiment in one run folder, its domains opened once, and the hashes that tell what is up to date."""
+
+import functools
+import importlib.metadata
+import logging
+import os
+import platform
+from collections.abc import Sequence
+
+import keras
+
+from sjft_tf import files
+from sjft_tf.config import DomainConfig, Experiment, differences, load_experiment, to_yaml
+from sjft_tf.descriptors import FilterBank, GaborBank
+from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, Union, rejected_csv
+from sjft_tf.errors import InputError
+from sjft_tf.run_folder import RunFolder
+from sjft_tf.selection import deepest_count
+from sjft_tf.stages.model import build_model
+
+PACKAGES = ("sjft-tf", "tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-image", "tensorflow-datasets")
+ROLES = ("target", "validation", "test", "source")
+logger = logging.getLogger(__name__)
+
+
+class Run:
+    """What every stage works on.
+
+    Args:
+        experiment: the settings.
+        folder: where artifacts go.
+
+    Raises:
+        InputError: the folder holds a run of another experiment.
+    """
+
+    def __init__(self, experiment: Experiment, folder: RunFolder) -> None:
+        self.experiment, self.folder = experiment, folder
+        if folder.config.exists():
+            self._check_same_experiment(load_experiment(folder.config))
+
+    def _check_same_experiment(self, held: Experiment) -> None:
+        changed = differences(held, self.experiment)
+        if changed:
+            key, there, here = changed[0]
+            raise InputError(
+                f"{self.folder.path} holds a run of another config: {key} is {there!r} there and {here!r} here; "
+                "take another --out, or delete the folder"
+            )
+
+    def prepare(self) -> None:
+        """Open every domain, so that bad input is found before anything is written, then write config and versions."""
+        self.check_domains()
+        files.write_text(self.folder.config, to_yaml(self.experiment))
+        files.write_json(self.folder.versions, versions())
+        files.write_text(self.folder.rejected, rejected_csv(self.domains()))
+
+    def check_domains(self) -> None:
+        """Open the domains, and check that they fit together.
+
+        Raises:
+            InputError: a domain cannot be used, or selection needs more source images than there are.
+        """
+        n_source = len(self.source) if self.source is not None else 0
+        selection = self.experiment.selection
+        if selection.mode in ("selective", "random") and selection.k0 > n_source:
+            raise InputError(f"selection.k0 is {selection.k0}, but the source has only {n_source} images")
+        for role, domain in self.domains().items():
+            logger.info("%s: %s, %d images, %d classes", role, domain.name, len(domain), len(domain.class_names))
+            if domain.rejected:
+                logger.warning("%s: %d files left out, see rejected.csv", role, len(domain.rejected))
+
+    def domains(self) -> dict[str, Domain]:
+        """The domains that the experiment names, by role."""
+        opened = {role: getattr(self, role) for role in ROLES}
+        return {role: domain for role, domain in opened.items() if domain is not None}
+
+    @functools.cached_property
+    def target(self) -> Domain:
+        """The target domain."""
+        return self._open("target")
+
+    @functools.cached_property
+    def validation(self) -> Domain | None:
+        """The validation domain, in the target's label space."""
+        return self._open("validation", self.target.class_names) if self.experiment.validation else None
+
+    @functools.cached_property
+    def test(self) -> Domain | None:
+        """The test domain, in the target's label space."""
+        return self._open("test", self.target.class_names) if self.experiment.test else None
+
+    @functools.cached_property
+    def source(self) -> Domain | None:
+        """The source domain; None where the selection mode draws nothing from it."""
+        return self._open("source") if self.experiment.source and self.experiment.selection.mode != "none" else None
+
+    def _open(self, role: str, class_names: Sequence[str] | None = None) -> Domain:
+        try:
+            return self._domain(getattr(self.experiment, role), role, class_names)
+        except InputError as error:
+            raise InputError(f"{role}: {error}") from error
+
+    def _domain(self, config: DomainConfig, role: str, class_names: Sequence[str] | None) -> Domain:
+        if config.folder is not None:
+            return ImageFolder(config.folder, class_names=class_names, cache=self.folder.scan(role))
+        if config.table is not None:
+            cache = self.folder.scan(role)
+            return ImageTable(config.table, root=config.root, class_names=class_names, cache=cache)
+        if config.tfds is not None:
+            split = config.split or "train"
+            return TFDSImages(config.tfds, split=split, data_dir=config.data_dir, class_names=class_names)
+        if config.synthetic is not None:
+            return SyntheticImages(config.synthetic, image_size=self.experiment.image_size)
+        parts = config.union or ()
+        return Union([self._domain(part, f"{role}-{i}", class_names) for i, part in enumerate(parts)])
+
+    @functools.cached_property
+    def bank(self) -> FilterBank:
+        """The filter bank of the descriptors."""
+        return GaborBank()
+
+    @functools.cached_property
+    def model(self) -> keras.Model:
+        """The joint model; every stage that uses it loads the weights it wants."""
+        n_source_classes = len(self.source.class_names) if self.source is not None else None
+        return build_model(self.experiment, len(self.target.class_names), n_source_classes)
+
+    @property
+    def needs_neighbors(self) -> bool:
+        """Whether the selection mode goes by a neighbor table."""
+        return self.experiment.selection.mode in ("selective", "random")
+
+    @property
+    def max_k(self) -> int:
+        """Neighbors kept per target image: as asked, or as deep as K can get, and at most the whole source."""
+        selection, n_source = self.experiment.selection, len(self.source) if self.source is not None else 0
+        deepest = deepest_count(selection.k0, selection.sigma0, selection.sigma1, selection.rounds)
+        return min(self.experiment.retrieval.max_k or deepest, n_source)
+
+    @functools.cached_property
+    def edges_hash(self) -> str:
+        """What `bin_edges.npz` is made from."""
+        descriptor = self.experiment.descriptor
+        settings = [descriptor.bins, descriptor.fine_bins, descriptor.binning, self.experiment.descriptor_size]
+        return files.digest("bin edges 1", self.target.fingerprint(), self.bank.config(), settings)
+
+    @functools.cached_property
+    def neighbors_hash(self) -> str:
+        """What `neighbors.npz` is made from; empty where there is none."""
+        if not self.needs_neighbors or self.source is None:
+            return ""
+        settings = [self.max_k, self.experiment.retrieval.method, self.experiment.retrieval.epsilon]
+        return files.digest("neighbors 1", self.edges_hash, self.source.fingerprint(), settings)
+
+    @functools.cached_property
+    def training_hash(self) -> str:
+        """What the weights of every round are made from."""
+        e = self.experiment
+        weights = e.model.weights
+        content = ""
+        if weights not in (None, "imagenet"):
+            content = files.digest_of_file(str(weights))
+        settings = [repr(part) for part in (e.selection, e.model, e.training)] + [e.seed, e.image_size, content]
+        domains = [self.target.fingerprint(), self.source.fingerprint() if self.source is not None else ""]
+        return files.digest("weights 1", settings, domains, self.neighbors_hash)
+
+    @functools.cached_property
+    def metrics_hash(self) -> str:
+        """What `metrics.json` and `predictions.npz` are made from."""
+        test = self.test.fingerprint() if self.test is not None else ""
+        return files.digest("metrics 1", self.training_hash, test, repr(self.experiment.evaluation))
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the platform and the packages that decide a run's numbers."""
+    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,161 @@
+"""The stage `train`: rounds of joint fine-tuning, each from the weights of the one before."""
+
+import logging
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sjft_tf import files
+from sjft_tf.evaluation import accuracy, mean_class_accuracy
+from sjft_tf.retrieval import NeighborTable
+from sjft_tf.selection import Selection
+from sjft_tf.stages.curves import LossCurves
+from sjft_tf.stages.descriptors import search
+from sjft_tf.stages.run import Run
+from sjft_tf.stages.watching import watching
+from sjft_tf.training import (
+    NeighborExpansion,
+    joint_dataset,
+    joint_loss,
+    joint_metrics,
+    joint_sgd,
+    learning_rate_schedule,
+    predict,
+)
+
+ROUND = {"counts": np.int32, "entropies": np.float32, "correct": np.bool_}
+logger = logging.getLogger(__name__)
+
+
+def train(run: Run) -> list[dict]:
+    """Train the rounds that are not complete yet; the history of all of them comes back."""
+    rounds = run.experiment.selection.rounds
+    completed = _completed_rounds(run)
+    if len(completed) == rounds:
+        return run.folder.read_history()
+    selection = make_selection(run, search(run) if run.needs_neighbors else None)
+    for arrays in completed:
+        selection.advance(arrays["entropies"], arrays["correct"])
+    history = run.folder.read_history()[: len(completed)]
+    seconds = sum(entry["seconds"] for entry in history)
+    _compile(run)
+    if completed:
+        logger.info("train: going on after round %d of %d", len(completed), rounds)
+        run.model.load_weights(run.folder.weights(len(completed) - 1))
+    for _ in range(len(completed), rounds):
+        history.append(_train_round(run, selection))
+        seconds += history[-1]["seconds"]
+    run.folder.record_stage("train", run.training_hash, seconds)
+    return history
+
+
+def make_selection(run: Run, neighbors: NeighborTable | None) -> Selection:
+    """The selection of the run in its first round."""
+    s = run.experiment.selection
+    return Selection(
+        neighbors, k0=s.k0, sigma0=s.sigma0, sigma1=s.sigma1, delta=s.delta, mode=s.mode,
+        n_source=len(run.source) if run.source is not None else None, seed=run.experiment.seed,
+    )  # fmt: skip
+
+
+def _completed_rounds(run: Run) -> list[dict[str, np.ndarray]]:
+    completed: list[dict[str, np.ndarray]] = []
+    for number in range(run.experiment.selection.rounds):
+        arrays = run.folder.load(run.folder.selection(number), run.training_hash, ROUND)
+        if arrays is None or not run.folder.weights(number).exists():
+            break
+        completed.append(arrays)
+    return completed[: len(run.folder.read_history())]
+
+
+def _compile(run: Run) -> None:
+    t = run.experiment.training
+    span = t.steps_per_round * (1 if t.restart else run.experiment.selection.rounds)
+    schedule = learning_rate_schedule(t.schedule, t.learning_rate, span)
+    heads = tuple(run.model.output_names)
+    run.model.compile(
+        optimizer=joint_sgd(schedule, momentum=t.momentum, weight_decay=t.weight_decay),
+        loss=joint_loss(heads),
+        weighted_metrics=joint_metrics(heads),
+        # Compiling with XLA made a step on a CPU up to seven times slower.
+        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
+    )
+
+
+def _train_round(run: Run, selection: Selection) -> dict:
+    """Train one round, save its weights, and then the record that makes it complete."""
+    start, e, model, number = time.monotonic(), run.experiment, run.model, selection.round
+    t, counts, reachable = e.training, _counts(run, selection), selection.reachable
+    logger.info("train: round %d of %d, %d source images in reach", number + 1, e.selection.rounds, reachable)
+    _start_afresh(model.optimizer, model, 0 if t.restart else number * t.steps_per_round)
+    data = joint_dataset(
+        run.target, run.source, selection,
+        batch_size=t.batch_size, image_size=e.image_size, steps=t.steps_per_round, seed=e.seed,
+    )  # fmt: skip
+    with watching(f"round {number + 1} of {e.selection.rounds}", "steps") as progress:
+        curves = LossCurves(t.steps_per_round, progress)
+        expansion = NeighborExpansion(selection, run.target, batch_size=e.evaluation.batch_size)
+        logs = model.fit(data, epochs=1, verbose=0, shuffle=False, callbacks=[curves, expansion]).history
+    entry = {
+        "round": number,
+        "k_min": int(counts.min()), "k_mean": float(counts.mean()), "k_max": int(counts.max()),
+        "reachable": reachable,
+        "n_wrong": logs["wrong"][0], "n_uncertain": logs["uncertain"][0], "n_settled": logs["settled"][0],
+        **curves.means(),
+        **_validation(run, model),
+        "loss_curve": curves.curve(),
+        "seconds": _seconds_since(start),
+    }  # fmt: skip
+    with files.replacing_path(run.folder.weights(number)) as path:
+        model.save_weights(path)
+    _log_round(entry, e.selection.rounds)
+    # The history has the round before the record says that it is complete; `train` cuts what is left over.
+    run.folder.write_history([*run.folder.read_history()[:number], entry])
+    run.folder.save(
+        run.folder.selection(number), run.training_hash,
+        counts=counts, entropies=expansion.entropies, correct=expansion.correct,
+    )  # fmt: skip
+    return entry
+
+
+def _start_afresh(optimizer: keras.optimizers.Optimizer, model: keras.Model, step: int) -> None:
+    """Momentum 0, and the learning rate of step `step`: each round is a new solver on the old weights (spec 6.3)."""
+    optimizer.build(model.trainable_variables)
+    for variable in optimizer.variables:
+        if variable is not optimizer.learning_rate:
+            variable.assign(keras.ops.zeros_like(variable))
+    optimizer.iterations.assign(step)
+
+
+def _counts(run: Run, selection: Selection) -> np.ndarray:
+    if selection.counts is not None:
+        return selection.counts
+    return np.full(len(run.target), selection.reachable, np.int32)
+
+
+def _validation(run: Run, model: keras.Model) -> dict[str, float | None]:
+    if run.validation is None:
+        return {"val_mean_class_accuracy": None, "val_accuracy": None}
+    probabilities = predict(model, run.validation, batch_size=run.experiment.evaluation.batch_size)
+    labels, predictions = run.validation.labels, probabilities.argmax(axis=-1)
+    return {
+        "val_mean_class_accuracy": mean_class_accuracy(labels, predictions, len(run.target.class_names)),
+        "val_accuracy": accuracy(labels, predictions),
+    }
+
+
+def _seconds_since(start: float) -> float:
+    return round(time.monotonic() - start, 2)
+
+
+def _log_round(entry: dict, rounds: int) -> None:
+    validation = entry["val_mean_class_accuracy"]
+    logger.info(
+        "train: round %d of %d in %.0f s: target loss %.3f%s; %d wrong, %d uncertain, %d settled%s",
+        entry["round"] + 1, rounds, entry["seconds"], entry["target_loss"],
+        "" if entry["source_loss"] is None else f", source loss {entry['source_loss']:.3f}",
+        entry["n_wrong"], entry["n_uncertain"], entry["n_settled"],
+        "" if validation is None else f"; validation mean class accuracy {validation:.1%}",
+    )  # fmt: skip

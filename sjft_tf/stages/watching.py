@@ -1,0 +1,43 @@
+"""Progress with rate and time left, on a terminal; elsewhere nothing."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+import rich.console
+import rich.progress
+
+from sjft_tf.progress import Progress
+
+logger = logging.getLogger(__name__)
+console = rich.console.Console(stderr=True)
+
+
+class _Rate(rich.progress.ProgressColumn):
+    """Items a second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: rich.progress.Task) -> str:
+        speed = task.finished_speed or task.speed
+        return f"{speed:,.0f} {self.unit}/s" if speed else ""
+
+
+@contextlib.contextmanager
+def watching(task: str, unit: str = "images") -> Iterator[Progress | None]:
+    """A progress bar named `task` on stderr; None where stderr is no terminal or only warnings are wanted."""
+    if not (console.is_terminal and logger.isEnabledFor(logging.INFO)):
+        yield None
+        return
+    columns = (
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        _Rate(unit),
+        rich.progress.TimeRemainingColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console, transient=True) as bar:
+        handle = bar.add_task(task, total=None)
+        yield lambda done, total: bar.update(handle, completed=done, total=total)

@@ -1,0 +1,82 @@
+"""Selective Joint Fine-tuning for TensorFlow and Keras: few target images, helped by source images that resemble them.
+
+The names below are the public API; each is loaded when it is first used, so that importing the package costs nothing.
+"""
+
+import importlib
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sjft_tf.descriptors import FilterBank, GaborBank
+    from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, Union
+    from sjft_tf.errors import InputError
+    from sjft_tf.evaluation import accuracy, mean_class_accuracy
+    from sjft_tf.models import classifier, joint_model, load_weights
+    from sjft_tf.retrieval import NeighborTable, find_neighbors, search_exact, symmetric_kl
+    from sjft_tf.selection import Selection, entropy, expand_counts
+    from sjft_tf.serving import export_classifier
+    from sjft_tf.training import (
+        NeighborExpansion,
+        joint_dataset,
+        joint_loss,
+        joint_metrics,
+        joint_sgd,
+        predict,
+    )
+
+_ROOMS = {
+    "descriptors": ["FilterBank", "GaborBank"],
+    "domains": ["Domain", "ImageFolder", "ImageTable", "SyntheticImages", "TFDSImages", "Union"],
+    "errors": ["InputError"],
+    "evaluation": ["accuracy", "mean_class_accuracy"],
+    "models": ["classifier", "joint_model", "load_weights"],
+    "retrieval": ["NeighborTable", "find_neighbors", "search_exact", "symmetric_kl"],
+    "selection": ["Selection", "entropy", "expand_counts"],
+    "serving": ["export_classifier"],
+    "training": ["NeighborExpansion", "joint_dataset", "joint_loss", "joint_metrics", "joint_sgd", "predict"],
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "Domain",
+    "FilterBank",
+    "GaborBank",
+    "ImageFolder",
+    "ImageTable",
+    "InputError",
+    "NeighborExpansion",
+    "NeighborTable",
+    "Selection",
+    "SyntheticImages",
+    "TFDSImages",
+    "Union",
+    "accuracy",
+    "classifier",
+    "entropy",
+    "expand_counts",
+    "export_classifier",
+    "find_neighbors",
+    "joint_dataset",
+    "joint_loss",
+    "joint_metrics",
+    "joint_model",
+    "joint_sgd",
+    "load_weights",
+    "mean_class_accuracy",
+    "predict",
+    "search_exact",
+    "symmetric_kl",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("sjft-tf")
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -264,7 +264,7 @@ def _build(kind: type, values: Any, path: str) -> Any:
     hints = typing.get_type_hints(kind)
     for key in values:
         if key not in hints:
-            nearest = difflib.get_close_matches(str(key), hints, n=1)
+            nearest = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.4)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(hints)}"
             raise ConfigError(f"unknown key {_join(path, key)!r}; {hint}")
     for field in dataclasses.fields(kind):
@@ -296,7 +296,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
 
 def _choice(choices: tuple, value: Any, path: str) -> Any:
     if value not in choices:
-        nearest = difflib.get_close_matches(str(value), choices, n=1)
+        nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
         raise ConfigError(f"{path} is {value!r}; it must be one of {', '.join(choices)}{hint}")
     return value

@@ -1,6 +1,7 @@
-"""Bin edges: fitted on the target's responses, applied to every image's (specification 1.3). Pure NumPy.
+"""Bin edges from the target's bounds and fine histogram, by specification 1.3. Pure NumPy.
 
-All functions work on channels side by side: `[D]` bounds, `[D, I]` fine counts, `[D, bins - 1]` inner edges.
+The fine histogram divides each channel's bounds into I equal intervals; `histograms` counts it, and applies the edges.
+All functions take channels side by side.
 """
 
 import dataclasses
@@ -16,14 +17,14 @@ from sjft_tf.errors import InputError
 logger = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class BinEdges:
-    """Where each channel's histogram is cut.
+    """Where each channel's histogram is cut; bin k is `[edges[k - 1], edges[k])`.
 
     Attributes:
-        lower: `[D]` float32, the least response on the target; responses at or below it fall in the first bin.
-        upper: `[D]` float32, the greatest; responses at or above it fall in the last bin.
-        edges: `[D, bins - 1]` float32, ascending, between the two; bin k is `[edges[k - 1], edges[k])`.
+        lower: `[D]` float32, the least response to the target; responses at or below it fall in the first bin.
+        upper: `[D]` float32, the greatest; responses at or above it, but not at the lower bound, fall in the last bin.
+        edges: `[D, bins - 1]` float32, ascending from the lower bound to the upper.
     """
 
     lower: np.ndarray
@@ -32,9 +33,8 @@ class BinEdges:
 
     def __post_init__(self) -> None:
         if self.edges.ndim != 2 or self.lower.shape != self.upper.shape or self.lower.shape != self.edges.shape[:1]:
-            raise InputError(
-                f"bin edges of shapes {self.lower.shape}, {self.upper.shape} and {self.edges.shape} do not belong together"
-            )
+            shapes = f"{self.lower.shape}, {self.upper.shape} and {self.edges.shape}"
+            raise InputError(f"bounds and bin edges have the shapes {shapes}; they must be (D,), (D,) and (D, bins - 1)")
         cuts = np.column_stack([self.lower, self.edges, self.upper])
         if not np.isfinite(cuts).all() or (np.diff(cuts) < 0).any():
             raise InputError("bin edges must be finite and ascend from the lower to the upper bound in every channel")
@@ -42,36 +42,20 @@ class BinEdges:
     @property
     def bins(self) -> int:
         """Bins per channel."""
-        return self.edges.shape[1] + 1
+        return int(self.edges.shape[1]) + 1
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write to an `.npz` file."""
         files.save_arrays(path, lower=self.lower, upper=self.upper, edges=self.edges)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "BinEdges":
+    def load(cls, path: str | os.PathLike[str]) -> "BinEdges":
         """Read what `save` wrote; `InputError` if the file is missing, damaged or inconsistent."""
-        return cls(**files.load_arrays(path, dict.fromkeys(("lower", "upper", "edges"), np.float32)))
-
-
-def fine_indices(responses: np.ndarray, lower: np.ndarray, upper: np.ndarray, intervals: int) -> np.ndarray:
-    """Index of each response's fine interval, int64; `intervals` equal ones cover `[lower, upper]`.
-
-    Args:
-        responses: `[D, n]`.
-        lower, upper: `[D]`; a channel where they are equal has index 0 throughout.
-        intervals: I.
-    """
-    lower, upper = np.float64(lower)[:, None], np.float64(upper)[:, None]
-    width = np.where(upper > lower, (upper - lower) / intervals, 1)
-    return np.clip(np.trunc((responses - lower) / width), 0, intervals - 1).astype(np.int64)
-
-
-def fine_histogram_counts(responses: np.ndarray, lower: np.ndarray, upper: np.ndarray, intervals: int) -> np.ndarray:
-    """How many of each channel's responses (`[D, n]`) fall in each of its fine intervals: `[D, intervals]` int64."""
-    indices = fine_indices(responses, lower, upper, intervals)
-    offsets = np.arange(len(indices))[:, None] * intervals
-    return np.bincount((indices + offsets).ravel(), minlength=len(indices) * intervals).reshape(-1, intervals)
+        arrays = files.load_arrays(path, dict.fromkeys(("lower", "upper", "edges"), np.float32))
+        try:
+            return cls(**arrays)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
 
 
 def quantile_edges(counts: np.ndarray, lower: np.ndarray, upper: np.ndarray, bins: int) -> np.ndarray:
@@ -123,8 +107,8 @@ def _walk(masses: np.ndarray, bins: int) -> np.ndarray:
 
 def _position(intervals: np.ndarray, lower: np.ndarray, upper: np.ndarray, n_intervals: int) -> np.ndarray:
     """Positions counted in fine intervals, as responses."""
-    lower, upper = np.float64(lower)[:, None], np.float64(upper)[:, None]
-    return lower + intervals * ((upper - lower) / n_intervals)
+    low, high = (np.asarray(bound, np.float64)[:, None] for bound in (lower, upper))
+    return np.asarray(low + intervals * ((high - low) / n_intervals))
 
 
 RULES = {"quantile": quantile_edges, "authors": authors_edges}
@@ -137,7 +121,7 @@ def edges_from_counts(
 
     Args:
         counts: `[D, I]` fine counts.
-        lower, upper: `[D]` bounds of the target's responses.
+        lower, upper: `[D]` float32 bounds of the target's responses.
         bins: number of bins.
         binning: "quantile" or "authors".
         channel_names: `[D]`, for the warning.
@@ -150,21 +134,5 @@ def edges_from_counts(
     constant = [name for name, flat in zip(channel_names, lower == upper, strict=True) if flat]
     if constant:
         logger.warning("the response is the same in every pixel of the target in: %s", "; ".join(constant))
-    lower, upper = np.float32(lower), np.float32(upper)
     edges = RULES[binning](counts, lower, upper, bins).astype(np.float32)
     return BinEdges(lower, upper, np.clip(edges, lower[:, None], upper[:, None]))
-
-
-def bin_indices(responses: np.ndarray, edges: BinEdges) -> np.ndarray:
-    """Bin of each response; the definition to which the graph in `histograms` is held.
-
-    Args:
-        responses: `[D, n]` float32.
-        edges: of D channels.
-
-    Returns:
-        `[D, n]` int64 in 0..bins - 1.
-    """
-    indices = np.stack([np.searchsorted(e, x, side="right") for e, x in zip(edges.edges, responses, strict=True)])
-    indices = np.where(responses >= edges.upper[:, None], edges.bins - 1, indices)
-    return np.where(responses <= edges.lower[:, None], 0, indices)

@@ -23,7 +23,7 @@ def fit_bin_edges(
     bins: int = 32,
     fine_bins: int = 2000,
     binning: str = "quantile",
-    batch_size: int = 32,
+    batch_size: int = 16,
     progress: Progress | None = None,
 ) -> BinEdges:
     """Bin edges from all images of the target: a first pass for the bounds, a second for the fine histogram.
@@ -49,7 +49,8 @@ def fit_bin_edges(
         raise InputError(f"{target.name} has no images; bin edges need at least one")
     tell = progress or _nobody
     batches = functools.partial(_batches, target, image_size, batch_size)
-    lower, upper = np.inf, -np.inf
+    lower = np.full(len(bank.channel_weights), np.inf, np.float32)
+    upper = -lower
     for done, limits in batches(_over_groups(bank, histograms.bounds)):
         lower, upper = np.minimum(lower, limits[0, :, 0]), np.maximum(upper, limits[1, :, 0])
         tell(done, 2 * len(target))
@@ -69,7 +70,7 @@ def describe(
     edges: BinEdges,
     *,
     image_size: int,
-    batch_size: int = 32,
+    batch_size: int = 16,
     indices: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
@@ -91,7 +92,8 @@ def describe(
         InputError: bank and edges differ in channels, or a response map has more pixels than uint16 can count.
     """
     if len(edges.lower) != len(bank.channel_weights):
-        raise InputError(f"the bin edges have {len(edges.lower)} channels; the filter bank has {len(bank.channel_weights)}")
+        channels = len(bank.channel_weights)
+        raise InputError(f"the bin edges have {len(edges.lower)} channels; the filter bank has {channels}")
     tell = progress or _nobody
     counts = np.empty((len(domain) if indices is None else len(indices), len(edges.lower), edges.bins), np.uint16)
     measure = _over_groups(bank, histograms.histogram_counts, histograms.bin_thresholds(edges))

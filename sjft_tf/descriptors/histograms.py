@@ -1,7 +1,6 @@
-"""Bounds, fine histograms and descriptors of response maps, as TensorFlow graphs.
+"""Bounds, fine histograms and descriptors of response maps, as TensorFlow graphs (specification 1.3).
 
-What falls where is defined by the NumPy functions of `edges`; these give the same counts, bit for bit.
-The compiled parts are element by element; counting itself is left to TensorFlow's `bincount`.
+The bin of each response is found in compiled code, element by element; counting is left to TensorFlow's `bincount`.
 """
 
 import numpy as np
@@ -20,12 +19,14 @@ def bounds(responses: tf.Tensor) -> tf.Tensor:
 
 
 def fine_counts(responses: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, intervals: int) -> tf.Tensor:
-    """Fine histogram of each channel over the whole batch; see `edges.fine_indices`.
+    """Fine histogram of each channel over the whole batch.
+
+    A response x falls in interval trunc((x - lower) / ((upper - lower) / I)), clamped to 0..I - 1; in float64.
 
     Args:
-        responses: `[B, C, h, w]` float32, within the bounds.
+        responses: `[B, C, h, w]` float32, finite.
         lower, upper: `[C]` float32.
-        intervals: I.
+        intervals: I, to each channel.
 
     Returns:
         `[C, I]` int32.
@@ -36,7 +37,7 @@ def fine_counts(responses: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, interv
 
 
 def histogram_counts(responses: tf.Tensor, thresholds: tf.Tensor) -> tf.Tensor:
-    """Histogram of each channel of each image; see `edges.bin_indices`.
+    """Histogram of each channel of each image.
 
     Args:
         responses: `[B, C, h, w]` float32.
@@ -50,7 +51,7 @@ def histogram_counts(responses: tf.Tensor, thresholds: tf.Tensor) -> tf.Tensor:
     """
     n_channels, height, width = responses.shape[1:]
     if height * width > LARGEST_COUNT:
-        raise InputError(f"response maps are {height} x {width}; descriptors count at most {LARGEST_COUNT} pixels a map")
+        raise InputError(f"a response map has {height} x {width} pixels; descriptors count at most {LARGEST_COUNT}")
     bins = thresholds.shape[1] + 1
     numbered = tf.reshape(_bin_indices(responses, thresholds), (-1, n_channels * height * width))
     n = n_channels * bins

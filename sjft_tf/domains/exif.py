@@ -1,6 +1,7 @@
 """The way up of a photograph: the EXIF orientation of a JPEG file, read and undone by TensorFlow ops.
 
-Numbers are those of tag 0x0112 in EXIF 2.3. Only the first EXIF segment at the head of the file and its first directory count.
+Numbers are those of tag 0x0112 in EXIF 2.3. Only the first EXIF segment at the head of the file and its first directory
+count.
 """
 
 import tensorflow as tf

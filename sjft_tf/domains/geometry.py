@@ -14,7 +14,8 @@ def enlarged(image_size: int) -> int:
 def center_view(image: tf.Tensor, image_size: int) -> tf.Tensor:
     """The center of the image with its aspect kept: what evaluation, entropies and serving see.
 
-    The shorter side is resized to `enlarged(image_size)` (bilinear, half-pixel centers, antialiased).
+    The shorter side is resized to `enlarged(image_size)` (bilinear, half-pixel centers, antialiased). Of an image more
+    than twice as long as wide only the middle, twice as long as wide, is looked at, so that no shape asks for much memory.
 
     Args:
         image: `[h, w, 3]` uint8.
@@ -54,9 +55,9 @@ def squashed_view(image: tf.Tensor, image_size: int) -> tf.Tensor:
         `[image_size, image_size, 3]` float32 in 0..255.
     """
     side = enlarged(image_size)
-    return _center_crop(tf.image.resize(image, (side, side)), image_size)
+    return _center_crop(tf.image.resize(image, (side, side)), (image_size, image_size))
 
 
-def _center_crop(image: tf.Tensor, size: int) -> tf.Tensor:
+def _center_crop(image: tf.Tensor, size: tf.Tensor | tuple[int, int]) -> tf.Tensor:
     top, left = tf.unstack((tf.shape(image)[:2] - size) // 2)
-    return tf.ensure_shape(image[top : top + size, left : left + size], (size, size, 3))
+    return tf.slice(image, (top, left, 0), (size[0], size[1], 3))

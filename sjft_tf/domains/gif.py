@@ -1,4 +1,8 @@
-"""The first frame of a GIF file, cut out before decoding so that a long animation costs no more than a picture."""
+"""The first frame of a GIF file, cut out before decoding.
+
+So a long animation costs no more than a picture, and the color under transparent pixels stays: what makes them
+transparent, and black to TensorFlow's decoder, is said in an extension block, and those are left out.
+"""
 
 import tensorflow as tf
 
@@ -9,7 +13,7 @@ _HEADER, _DESCRIPTOR = 13, 10  # bytes before the global palette; bytes of a fra
 
 
 def first_frame(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The file with its first frame alone.
+    """The file with its first frame alone and without extensions.
 
     Args:
         encoded: scalar string that starts with "GIF8".
@@ -19,11 +23,14 @@ def first_frame(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         A file that breaks off or makes no sense comes back as something that no decoder takes.
     """
     behind = _ends_of_block_chains(encoded)
-    frame = _skip_extensions(encoded, behind, _HEADER + _palette_length(encoded, 10))
+    head = _HEADER + _palette_length(encoded, 10)
+    frame = _skip_extensions(encoded, behind, head)
     data = frame + _DESCRIPTOR + _palette_length(encoded, frame + 9) + 1
     end = tf.gather(behind, tf.minimum(data, tf.size(behind) - 1))
     canvas, size = (little_endian(tf.reshape(octets(encoded, at, 4), (2, 2))) for at in (6, frame + 5))
-    return tf.strings.join([tf.strings.substr(encoded, 0, end), ";"]), tf.maximum(canvas, size)[::-1]
+    parts = [(0, head), (frame, end - frame)]
+    still = tf.strings.join([tf.strings.substr(encoded, start, length) for start, length in parts] + [";"])
+    return still, tf.maximum(canvas, size)[::-1]
 
 
 def _palette_length(encoded: tf.Tensor, position: tf.Tensor | int) -> tf.Tensor:

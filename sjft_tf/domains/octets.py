@@ -1,4 +1,4 @@
-"""Numbers out of file headers, as TensorFlow ops that never fail: what lies behind the end of the file reads as zero."""
+"""Numbers out of file headers, as TensorFlow ops that never fail: behind the end of the file all reads as zero."""
 
 import tensorflow as tf
 

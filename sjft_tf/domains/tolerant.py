@@ -1,12 +1,12 @@
 """Decoding that survives any bytes, for a served model: a broken image must not fail the request that it came in.
 
-A TensorFlow graph has no way to catch the error of an op but one: a `tf.data` pipeline may drop the elements that failed.
-So these functions run a pipeline of their own inside the graph and take its single result. No Python runs, and the ops are
-those of plain TensorFlow, so the result lives in a SavedModel, under any of its runtimes that hold all CPU kernels
-(TensorFlow Serving, the C API, Python; not TensorFlow Lite). It costs under a millisecond a call.
+A TensorFlow graph has no way to catch the error of an op but one: a `tf.data` pipeline may drop the elements that
+failed. So these functions run a pipeline of their own inside the graph and take its single result. No Python runs, and
+the ops are those of plain TensorFlow, so the result lives in a SavedModel, under any of its runtimes that hold all CPU
+kernels (TensorFlow Serving, the C API, Python; not TensorFlow Lite). A call costs a millisecond or two, whatever the batch.
 
-Caught is every error that decoding can report: no bytes, text, truncation, checksums, sizes beyond `MAX_PIXELS`, and so on.
-What no format notices is not: a JPEG with zeros in its middle decodes to a damaged picture here as everywhere.
+Caught is every error that decoding can report: no bytes, text, truncation, checksums, sizes beyond `MAX_PIXELS`, and so
+on. What no format notices is not: a JPEG with zeros in its middle decodes to a damaged picture here as everywhere.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,8 @@ def try_decode(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         encoded: scalar string, any bytes.
 
     Returns:
-        `[h, w, 3]` uint8 as from `decode`, and a scalar bool that is False if that failed; then the image is `[1, 1, 3]`.
+        `[h, w, 3]` uint8 as from `decode`, and a scalar bool that is False if that failed; then the image is `[1, 1,
+        3]`.
     """
     decoded = tf.data.Dataset.from_tensors(encoded).map(lambda file: (decode(file), True))
     blank = tf.data.Dataset.from_tensors((tf.zeros((1, 1, 3), tf.uint8), False))

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from sjft_tf.errors import InputError
-from sjft_tf.models.resnet_v2 import BLOCKS, resnet_v2
+from sjft_tf.models.resnet_v2 import BLOCKS, BN_MOMENTUM, resnet_v2
 
 # By the module of keras.applications; the nets of modules not named here scale their input themselves.
 PREPROCESSING = {
@@ -74,8 +74,7 @@ def build_trunk(
         trunk = _keras_trunk(backbone, image_size, width, alpha, stem, imagenet)
     else:
         raise InputError(f"backbone {backbone!r} is unknown{_nearest(backbone)}")
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        _synchronize(trunk)
+    _set_batch_normalization(trunk, synchronized=tf.distribute.get_strategy().num_replicas_in_sync > 1)
     return trunk
 
 
@@ -133,13 +132,14 @@ def _keras_trunk(
             raise InputError(f"alpha is {alpha}, but {backbone} takes none; only the MobileNets do")
         arguments["alpha"] = alpha
     image = _image(image_size)
-    return _construct(
+    net = _construct(
         backbone,
         input_tensor=scaled(image, PREPROCESSING.get(_module(constructor))),
         input_shape=(image_size, image_size, 3),
         weights="imagenet" if imagenet else None,
         **arguments,
     )
+    return keras.Model(image, net.output, name=backbone)  # the application itself takes its image in a list
 
 
 def _construct(backbone: str, *, weights: str | None, **arguments: Any) -> keras.Model:
@@ -161,10 +161,13 @@ def _module(constructor: Callable[..., keras.Model]) -> str:
     return constructor.__module__.rpartition(".")[2]
 
 
-def _synchronize(trunk: keras.Model) -> None:
+def _set_batch_normalization(trunk: keras.Model, *, synchronized: bool) -> None:
     for layer in trunk.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
+            # The MobileNets' own 0.999 forgets too slowly: after a round of a few hundred steps the moving averages still
+            # describe the initial weights, and the model that is measured is not the one that was trained.
+            layer.momentum = BN_MOMENTUM
+            layer.synchronized = synchronized
 
 
 def _nearest(backbone: str) -> str:

@@ -24,8 +24,8 @@ def export_classifier(
     - `path/saved_model/1/`: for TensorFlow Serving, which mounts `path/saved_model`; loads without Keras and `sjft_tf`.
       Signature `serving_default` takes `image_bytes` (`[N]` string: JPEG, PNG, BMP or GIF of any sizes), signature
       `images` takes `images` (as `model.keras`). Both answer `class_names` `[N, C]`, `probabilities` `[N, C]`,
-      `top_class` `[N]` and `valid` `[N]`. Bytes that are no image do not fail the request: their row alone has
-      `valid` false, `top_class` "" and all probabilities 0.
+      `top_class` `[N]` and `valid` `[N]`. What is no image does not fail the request: its row alone has `valid`
+      false, `top_class` "" and all probabilities 0.
     - `path/README.md`: the model card.
 
     Each file and the version folder are complete or absent, also after a kill; an earlier export is replaced. Only one

@@ -31,7 +31,8 @@ def write_saved_model(model: keras.Model, version: pathlib.Path, class_names: Se
         return _answers(model(images, training=False), valid, class_names)
 
     def classify_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return _answers(model(images, training=False), tf.fill(tf.shape(images)[:1], True), class_names)
+        valid = tf.reduce_all(tf.math.is_finite(images), axis=[1, 2, 3])
+        return _answers(model(images, training=False), valid, class_names)
 
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -49,12 +50,11 @@ def write_saved_model(model: keras.Model, version: pathlib.Path, class_names: Se
 
 
 def _answers(probabilities: tf.Tensor, valid: tf.Tensor, class_names: Sequence[str]) -> dict[str, tf.Tensor]:
-    """The outputs of both signatures; a row that is not valid has the probabilities 0 and the top class ""."""
+    """The outputs of both signatures; a row that is not valid gets zeros, because JSON has no NaN."""
     names = tf.constant(list(class_names))
-    top_class = tf.gather(names, tf.argmax(probabilities, axis=-1))
     return {
         "class_names": tf.broadcast_to(names, tf.shape(probabilities)),
-        "probabilities": tf.where(valid[:, None], probabilities, 0.0),
-        "top_class": tf.where(valid, top_class, ""),
+        "probabilities": tf.where(valid[:, tf.newaxis], probabilities, 0.0),
+        "top_class": tf.where(valid, tf.gather(names, tf.argmax(probabilities, axis=-1)), ""),
         "valid": valid,
     }

@@ -51,7 +51,7 @@ def _probabilities(
     if progress is not None:
         callbacks.append(
             keras.callbacks.LambdaCallback(
-                on_predict_batch_end=lambda batch, _: progress(min((batch + 1) * batch_size, total), total)
+                on_predict_batch_end=lambda batch, logs: progress(min((batch + 1) * batch_size, total), total)
             )
         )
     outputs = model.predict(images, verbose=0, callbacks=callbacks)

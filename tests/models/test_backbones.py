@@ -97,12 +97,16 @@ from sjft_tf.models.backbones import build_trunk
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-build = lambda: build_trunk("resnet18v2", image_size=16, width=1 / 32, stem="small")
+
+def trunk_and_start():
+    trunk = build_trunk("resnet18v2", image_size=16, width=1 / 32, stem="small")
+    return trunk, keras.Model(trunk.input, trunk.get_layer("conv2_block1_preact_bn").output)
+
 images = np.random.default_rng(0).uniform(0, 255, (8, 16, 16, 3)).astype("float32")
-images[4:] *= 0.1                                        # the halves differ, so their own statistics would too
-alone = build()
+images[4:] *= 0.1  # the halves differ, so their own statistics would too
+_, alone = trunk_and_start()
 with strategy.scope():
-    mirrored = build()
+    trunk, mirrored = trunk_and_start()
     mirrored.set_weights(alone.get_weights())
 alone(images, training=True)
 halves = strategy.experimental_distribute_values_from_function(
@@ -111,6 +115,7 @@ halves = strategy.experimental_distribute_values_from_function(
 strategy.run(tf.function(lambda half: mirrored(half, training=True)), args=(halves,))
 for ours, expected in zip(mirrored.get_weights(), alone.get_weights()):
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+assert all(layer.synchronized for layer in trunk.layers if isinstance(layer, keras.layers.BatchNormalization))
 """
 
 

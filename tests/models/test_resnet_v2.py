@@ -1,5 +1,7 @@
 """ResNet V2 against keras.applications, the specification's counts, and the block's formula in bare TensorFlow ops."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,9 @@ from sjft_tf.models.resnet_v2 import BLOCKS, resnet_v2
 def features(depth, *, image_size=32, **choices):
     image = keras.Input((image_size, image_size, 3))
     return keras.Model(image, resnet_v2(image, depth, **choices))
+
+
+narrow = functools.cache(functools.partial(features, width=1 / 64))  # for questions about the structure
 
 
 def randomize(model, rng):
@@ -41,35 +46,33 @@ def test_resnet50_is_that_of_keras_applications(rng):
 
 
 def test_normalization_settings_are_those_of_keras_applications():
-    ours = [layer for layer in features(50, width=1 / 64).layers if isinstance(layer, keras.layers.BatchNormalization)]
+    ours = [layer for layer in narrow(50).layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert {(layer.momentum, layer.epsilon) for layer in ours} == {(0.99, 1.001e-5)}
 
 
 @pytest.mark.parametrize("depth", BLOCKS)
 def test_depth_counts_the_convolutions_of_the_main_path_and_one_dense_layer(depth):
-    main_path = [layer for layer in convolutions(features(depth, width=1 / 64)) if not layer.name.endswith("_0_conv")]
+    main_path = [layer for layer in convolutions(narrow(depth)) if not layer.name.endswith("_0_conv")]
     assert len(main_path) + 1 == depth
 
 
 def test_resnet152_has_the_counts_of_the_specification():
-    model = features(152, width=1 / 64)
+    model = narrow(152)
     normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     biased = [layer for layer in convolutions(model) if layer.use_bias]
     assert (len(convolutions(model)), len(normalizations), len(biased), len(model.weights)) == (155, 151, 55, 814)
 
 
 @pytest.mark.parametrize("depth", [18, 50])
-def test_half_width_halves_the_kernels_of_every_layer(depth):
-    quarter, half = (convolutions(features(depth, width=width)) for width in (1 / 16, 1 / 8))
-    assert [2 * layer.filters for layer in quarter] == [layer.filters for layer in half]
+def test_width_scales_the_kernels_of_every_layer(depth):
+    narrower, wider = convolutions(narrow(depth)), convolutions(features(depth, width=1 / 32))
+    assert [2 * layer.filters for layer in narrower] == [layer.filters for layer in wider]
 
 
 def test_a_basic_block_computes_identity_mapping_with_a_projected_shortcut(rng):
     model = features(18, width=1 / 16)
     randomize(model, rng)
-    block = keras.Model(
-        model.get_layer("conv3_block1_preact_bn").input, [model.get_layer("conv3_block1_out").output], name="block"
-    )
+    block = keras.Model(model.get_layer("conv3_block1_preact_bn").input, model.get_layer("conv3_block1_out").output)
     x = rng.normal(size=(2, *block.input_shape[1:])).astype(np.float32)
 
     def bn_relu(values, name):
@@ -82,11 +85,11 @@ def test_a_basic_block_computes_identity_mapping_with_a_projected_shortcut(rng):
 
     activated = bn_relu(x, "preact")
     residual = conv(bn_relu(conv(activated, "1", 2, 1), "1"), "2", 1, 1)
-    np.testing.assert_allclose(block(x)[0], residual + conv(activated, "0", 2, 0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(block(x), residual + conv(activated, "0", 2, 0), rtol=1e-4, atol=1e-5)
 
 
 def test_basic_blocks_project_only_where_the_shape_changes():
-    projections = [layer.name for layer in convolutions(features(34, width=1 / 32)) if layer.name.endswith("_0_conv")]
+    projections = [layer.name for layer in convolutions(narrow(34)) if layer.name.endswith("_0_conv")]
     assert projections == ["conv3_block1_0_conv", "conv4_block1_0_conv", "conv5_block1_0_conv"]
 
 

@@ -84,7 +84,11 @@ def test_a_changed_requirement_is_installed_into_the_same_environment(checkout, 
     assert (checkout / ".venv" / "kept").exists()
 
 
-def test_an_environment_left_half_made_is_made_anew(checkout):
+@pytest.mark.parametrize("complete_before", [False, True])
+def test_an_environment_left_half_made_is_made_anew(checkout, complete_before):
+    if complete_before:
+        prepare(checkout)
+        (checkout / "constraints.txt").write_text("# changed\n")
     failing = checkout.parent / "notes.fail"
     failing.touch()
     assert prepare(checkout).returncode != 0

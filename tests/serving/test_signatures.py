@@ -71,6 +71,14 @@ def test_float_images_get_the_answers_of_their_files(signatures, encode, rng):
         np.testing.assert_array_equal(values, by_bytes[name])
 
 
+def test_an_image_of_no_numbers_gets_an_empty_row(signatures):
+    images = tf.stack([tf.fill([SIDE, SIDE, 3], value) for value in (float("nan"), 90.0)])
+    answers = signatures["images"](images=images)
+    assert answers["valid"].numpy().tolist() == [False, True]
+    assert tf.reduce_sum(answers["probabilities"], -1).numpy() == pytest.approx([0, 1])
+    assert answers["top_class"].numpy()[0] == b""
+
+
 def test_the_size_of_a_plain_gray_image_plays_no_part(signatures, model, encode):
     gray = [encode(np.full((*size, 3), 90)) for size in [(40, 23), (16, 16), (9, 31), (1, 1)]]
     answers = signatures["serving_default"](image_bytes=tf.constant(gray))

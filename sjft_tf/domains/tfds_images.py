@@ -1,0 +1,155 @@
+"""Image collections prepared by TensorFlow Datasets."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from sjft_tf.domains.domain import Rejected
+from sjft_tf.domains.tfrecords import TFRecordSpans
+from sjft_tf.errors import InputError
+from sjft_tf.files import digest, load_arrays, save_arrays
+from sjft_tf.progress import Progress
+
+_CHUNK = 1024  # records held in memory while the labels are read
+
+
+class TFDSImages:
+    """A split of any supervised image data set of TensorFlow Datasets that has been prepared on this machine.
+
+    Images are read one by one, as they are stored, from files in array_record or TFRecord format. The data set's
+    preparation has vouched for them: they are not decoded here, and `rejected` is empty. Ids are the positions in the
+    split.
+
+    Args:
+        builder: name of the data set, with its configuration and version if needed (`imagenet2012`, `food101/1.0.0`).
+        split: `train`, `validation`, or a slice such as `train[:10%]`.
+        data_dir: where data sets lie; TFDS's own default, if None.
+        class_names: the label space in its order; if None, the data set's own.
+        cache: a file that remembers the labels; without it, every start reads the whole split once.
+        progress: told how many labels have been read.
+
+    Raises:
+        InputError: the data set is unknown, not prepared, not of images with one label each, or in another format; the
+            split is unknown or has no labels; or one of its classes is not in `class_names`.
+    """
+
+    def __init__(
+        self,
+        builder: str,
+        *,
+        split: str,
+        data_dir: str | os.PathLike | None = None,
+        class_names: Sequence[str] | None = None,
+        cache: str | os.PathLike | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        info, self._records, stored_as = _open_split(builder, split, data_dir)
+        self._image, label = _supervised_keys(builder, info)
+        own_names = tuple(info.features[label].names)
+        self.name = f"{builder}/{split}"
+        self.class_names = own_names if class_names is None else tuple(class_names)
+        self._content = digest(info.full_name, stored_as)
+        labels = self._stored_labels(label, cache, progress)
+        self.labels = _renumbered(self.name, labels, own_names, self.class_names)
+        self.ids = tuple(f"{split}/{number:0{len(str(len(labels)))}d}" for number in range(len(labels)))
+        self.rejected: tuple[Rejected, ...] = ()
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.ids)
+
+    def encoded(self, indices: np.ndarray) -> list[bytes]:
+        """The encoded images at `indices`, in that order."""
+        records = self._records.__getitems__(np.asarray(indices).tolist())
+        return [_feature(record, self._image).bytes_list.value[0] for record in records]
+
+    def fingerprint(self) -> str:
+        """A hash of the data set's name and version, the names and sizes of its files, ids, labels and class names."""
+        return digest(list(self.ids), self.labels, list(self.class_names), self._content)
+
+    def _stored_labels(self, key: str, cache: str | os.PathLike | None, progress: Progress | None) -> np.ndarray:
+        """`[n]` int32 labels as stored."""
+        if cache is not None and os.path.exists(cache):
+            known = load_arrays(cache, {"content": np.str_, "labels": np.int32})
+            if known["content"] == self._content:
+                return known["labels"]
+        total = len(self._records)
+        labels = np.empty(total, np.int32)
+        for start in range(0, total, _CHUNK):
+            stop = min(start + _CHUNK, total)
+            records = self._records.__getitems__(range(start, stop))
+            labels[start:stop] = [_feature(record, key).int64_list.value[0] for record in records]
+            if progress:
+                progress(stop, total)
+        if cache is not None:
+            save_arrays(cache, content=self._content, labels=labels)
+        return labels
+
+
+def _open_split(name: str, split: str, data_dir: str | os.PathLike | None) -> tuple[Any, Any, list]:
+    """The data set's description, its records by position, and what they are stored as."""
+    import tensorflow_datasets as tfds  # slow to import, and few runs need it
+
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise InputError(f"TFDS data set {name!r} is unknown: {_first_line(error)}") from error
+    info, file_format = builder.info, builder.info.file_format
+    if not info.splits:
+        raise InputError(
+            f"TFDS data set {name!r} is not prepared in {info.data_dir}; "
+            f'run "tfds build {name} --file_format=array_record" or give another data_dir'
+        )
+    try:
+        instructions = info.splits[split].file_instructions
+    except (KeyError, ValueError) as error:
+        raise InputError(f"TFDS data set {name!r} has no split {split!r}: {_first_line(error)}") from error
+    spans = [(file.filename, file.skip, file.take) for file in instructions]
+    if file_format == tfds.core.FileFormat.ARRAY_RECORD:
+        records = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
+    elif file_format == tfds.core.FileFormat.TFRECORD:
+        records = TFRecordSpans(spans)
+    else:
+        raise InputError(f"TFDS data set {name!r} is stored as {file_format.value}; prepare it as array_record")
+    stored_as = [(os.path.basename(path), os.path.getsize(path), skip, take) for path, skip, take in spans]
+    return info, records, stored_as
+
+
+def _supervised_keys(name: str, info: Any) -> tuple[str, str]:
+    """Names of the features that hold the image and the label."""
+    import tensorflow_datasets as tfds
+
+    wanted = (tfds.features.Image, tfds.features.ClassLabel)
+    keys = info.supervised_keys
+    if (
+        not keys
+        or len(keys) != 2
+        or not all(isinstance(info.features.get(k), w) for k, w in zip(keys, wanted, strict=True))
+    ):
+        raise InputError(
+            f"TFDS data set {name!r} is not one of images with a class each; its features: {list(info.features)}"
+        )
+    return keys
+
+
+def _renumbered(name: str, labels: np.ndarray, own_names: Sequence[str], class_names: Sequence[str]) -> np.ndarray:
+    """`labels` as positions in `class_names`."""
+    present = np.unique(labels)
+    if present.size and present[0] < 0:
+        raise InputError(f"{name} has images without a label; take another split")
+    numbers = {class_name: number for number, class_name in enumerate(class_names)}
+    for label in present:
+        if own_names[label] not in numbers:
+            raise InputError(f"{name}: class {own_names[label]!r} is not among the {len(numbers)} given class names")
+    return np.array([numbers.get(class_name, -1) for class_name in own_names], np.int32)[labels]
+
+
+def _feature(record: bytes, key: str) -> tf.train.Feature:
+    return tf.train.Example.FromString(record).features.feature[key]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error.args[0] if error.args else error).splitlines()[0]

@@ -1,0 +1,66 @@
+"""Random access to TFRecord files, which are made to be read from front to back.
+
+Each record is its length (8 bytes, little-endian), 4 bytes of checksum, the data, and 4 bytes of checksum. Hopping from
+length to length tells where all records are without reading them.
+"""
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from sjft_tf.errors import InputError
+
+_LENGTH = struct.Struct("<Q4x")
+_CHECKSUM = 4
+
+
+class TFRecordSpans:
+    """Records `skip` to `skip + take` of each of several files, one after the other.
+
+    Args:
+        spans: (file, skip, take), files on a local disk.
+
+    Raises:
+        InputError: a file cannot be read or holds fewer records.
+    """
+
+    def __init__(self, spans: Sequence[tuple[str, int, int]]) -> None:
+        self._paths = [path for path, _, _ in spans]
+        self._files = np.repeat(np.arange(len(spans)), [take for _, _, take in spans])
+        places = [place for path, skip, take in spans for place in list(_record_places(path, skip + take))[skip:]]
+        self._places = np.array(places, np.int64).reshape(-1, 2)
+
+    def __len__(self) -> int:
+        """Number of records."""
+        return len(self._places)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[bytes]:
+        """The data of the records at `indices`, in that order."""
+        return [self._read(self._paths[self._files[index]], *self._places[index]) for index in indices]
+
+    def _read(self, path: str, start: int, length: int) -> bytes:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                file.seek(start)
+                return file.read(length)
+        except OSError as error:
+            raise InputError(f"{path} was there when it was indexed: {error.strerror}") from error
+
+
+def _record_places(path: str, count: int) -> Iterator[tuple[int, int]]:
+    """Start and length of the data of the first `count` records."""
+    try:
+        size, start = os.path.getsize(path), 0
+        with open(path, "rb", buffering=0) as file:
+            for number in range(count):
+                file.seek(start)
+                header = file.read(_LENGTH.size)
+                length = _LENGTH.unpack(header)[0] if len(header) == _LENGTH.size else size
+                if start + _LENGTH.size + length + _CHECKSUM > size:
+                    raise InputError(f"{path} breaks off after {number} of {count} records; prepare the data set again")
+                yield start + _LENGTH.size, length
+                start += _LENGTH.size + length + _CHECKSUM
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error

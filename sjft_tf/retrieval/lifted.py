@@ -1,0 +1,124 @@
+"""Divergences of many pairs from their lifted vectors, each with a bound on what rounding did to it.
+
+The divergence is `offset - <u, v>`. A sum of n products in any order is wrong by at most about n times the unit
+roundoff times `|u| |v|` (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1): a bound that holds
+for every BLAS, number of threads and tile size, and that float32 as well as float64 can state of its own products.
+"""
+
+import concurrent.futures
+import functools
+from typing import Any
+
+import numpy as np
+
+from sjft_tf.retrieval.divergence import lift_sources, lift_targets, symmetric_kl
+from sjft_tf.retrieval.tiles import in_threads
+
+_UNIT32, _UNIT64 = 2.0**-24, 2.0**-53
+_SAMPLE = 256  # target images that center and scale of the lift are taken from
+
+
+def short_lift(target_counts: np.ndarray, channel_weights: np.ndarray, epsilon: float) -> dict[str, Any]:
+    """Arguments for `lift_targets` and `lift_sources` that make the vectors short, and so the bounds tight.
+
+    The logarithms are centered on the target, and the halves of `u` get equal length.
+    """
+    sample = target_counts[:: -(-len(target_counts) // _SAMPLE)]
+    u, _ = lift_targets(sample, channel_weights, epsilon=epsilon)
+    probabilities, logs = np.split(u[:, :-1], 2, axis=1)
+    center = logs.mean(axis=0)
+    scale = np.sqrt(np.linalg.norm(logs - center) / np.linalg.norm(probabilities))
+    return {"center": center.reshape(sample.shape[1:]), "scale": float(scale) or 1.0, "epsilon": epsilon}
+
+
+class LiftedTargets:
+    """Some target images, lifted, to be compared with many source images.
+
+    Args:
+        counts: `[n, D, bins]` descriptors.
+        channel_weights: `[D]` float64.
+        lift: center, scale and epsilon; what comes out depends on epsilon only.
+        pool: threads for the work that BLAS does not spread over the cores.
+    """
+
+    def __init__(
+        self,
+        counts: np.ndarray,
+        channel_weights: np.ndarray,
+        lift: dict[str, Any],
+        pool: concurrent.futures.Executor,
+    ) -> None:
+        self._symmetric_kl = functools.partial(
+            symmetric_kl, channel_weights=channel_weights, epsilon=lift["epsilon"]
+        )
+        self._lift_sources = functools.partial(lift_sources, channel_weights=channel_weights, **lift)
+        self._counts, self._pool = counts, pool
+        self._u, self._offsets = lift_targets(counts, channel_weights, **lift)
+        self._lengths = np.linalg.norm(self._u, axis=1)
+        self._left = -np.hstack([self._u, self._lengths[:, None]]).astype(np.float32)
+        terms = self._u.shape[1] + 8  # a few more than there are products, for the rounding of their factors
+        self._slack32, self._slack64 = 1.1 * terms * _UNIT32, 2 * terms * _UNIT64
+        log_errors = 16 * _UNIT64 * (2 - np.log(lift["epsilon"])) * channel_weights.sum()
+        self._offset_errors = self._slack64 * channel_weights.max() * self._lengths**2 + log_errors
+
+    def scores(self, source_counts: np.ndarray, out: np.ndarray) -> None:
+        """Write the scores of `[m, D, bins]` source descriptors to `out`, `[n, m]` float32.
+
+        No score is above the pair's divergence minus the target's offset: one product more, of the lengths, takes the
+        bound of the error off. Within a row, scores ascend nearly as the divergences do.
+        """
+        right = np.empty((len(source_counts), self._left.shape[1]), np.float32)
+
+        def lift(part: slice) -> None:
+            v = self._lift_sources(source_counts[part])
+            right[part, :-1] = v
+            right[part, -1] = self._slack32 * np.linalg.norm(v, axis=1)
+
+        in_threads(self._pool, lift, len(right))
+        np.matmul(self._left, right.T, out=out)
+
+    def ceilings(self, divergences: np.ndarray) -> np.ndarray:
+        """The scores, `[n]` float32, that only pairs of more than these divergences, `[n]` float32, exceed."""
+        above = np.nextafter(divergences, np.float32(np.inf)).astype(np.float64)
+        scores = above - self._offsets + self._offset_errors
+        return np.nextafter(scores.astype(np.float32), np.float32(np.inf))
+
+    def divergences(self, source_counts: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """`symmetric_kl` of the pairs (rows[i], columns[i]), rounded to float32.
+
+        Args:
+            source_counts: `[m, D, bins]` descriptors.
+            rows: `[pairs]` int in 0..n-1, ascending.
+            columns: `[pairs]` int in 0..m-1.
+        """
+        estimates, errors = self._estimates(source_counts, rows, columns)
+        values, others = (estimates - errors).astype(np.float32), (estimates + errors).astype(np.float32)
+        uncertain = np.flatnonzero(values != others)
+        for pairs in np.split(uncertain, np.flatnonzero(np.diff(rows[uncertain])) + 1):
+            if len(pairs):
+                row = rows[pairs[0]]
+                values[pairs] = self._symmetric_kl(self._counts[row : row + 1], source_counts[columns[pairs]])[0]
+        return values
+
+    def _estimates(
+        self, source_counts: np.ndarray, rows: np.ndarray, columns: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The divergences of pairs by inner products in float64, and bounds of their errors."""
+        v = np.empty((len(source_counts), self._u.shape[1]))
+        lengths, products = np.empty(len(v)), np.empty(len(rows))
+        first_pairs = np.searchsorted(rows, np.arange(len(self._u) + 1))
+
+        def lift(part: slice) -> None:
+            v[part] = self._lift_sources(source_counts[part])
+            lengths[part] = np.linalg.norm(v[part], axis=1)
+
+        def multiply(part: slice) -> None:
+            for row in range(part.start, part.stop):
+                pairs = slice(first_pairs[row], first_pairs[row + 1])
+                products[pairs] = np.vecdot(v[columns[pairs]], self._u[row])
+
+        in_threads(self._pool, lift, len(v))
+        in_threads(self._pool, multiply, len(self._u))
+        errors = self._slack64 * self._lengths[rows] * lengths[columns] + self._offset_errors[rows]
+        return self._offsets[rows] - products, errors
+

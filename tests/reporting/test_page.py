@@ -1,0 +1,249 @@
+import base64
+import functools
+import html.parser
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from sjft_tf.errors import InputError
+from sjft_tf.reporting import worst_classes, write_report
+from sjft_tf.reporting.words import percent
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+NASTY = (
+    '<script>alert("x")</script>',
+    "a & b; 'quoted' \"twice\"",
+    "日本語のクラス 🌻 naïve",
+    "$x_1$ " + "long" * 60,
+    "</style></svg>&amp;&lt;",
+)
+
+
+class Page(html.parser.HTMLParser):
+    """Elements, their attributes and texts; a tag that is closed out of order is an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict]] = []
+        self.rows: dict[str, list[list[str]]] = {}
+        self.texts: list[str] = []
+        self.table = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.table = dict(attrs).get("id", "")
+            self.rows[self.table] = []
+        if tag == "tr":
+            self.rows[self.table].append([])
+        if tag in ("td", "th"):
+            self.rows[self.table][-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.texts.append(data)
+        if self.open and {"td", "th"} & set(self.open):
+            self.rows[self.table][-1][-1] += data
+
+    def all(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def ids(self) -> set[str]:
+        return {attributes["id"] for _, attributes in self.elements if "id" in attributes}
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory):
+    """Writes the report of some data; gives its text, and that text parsed."""
+
+    def write(data) -> tuple[str, Page]:
+        path = tmp_path_factory.mktemp("run") / "report.html"
+        write_report(path, data)
+        text = path.read_text(encoding="utf-8")
+        return text, Page(text)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def page_of(write, make_data):
+    """The page of a usual run in a mode, written once; class names are nasty."""
+    return functools.cache(lambda mode: write(make_data(mode, names=NASTY))[1])
+
+
+def decoded(uri: str) -> tuple[str, bytes]:
+    kind, content = re.fullmatch(r"data:([a-z+/]+);base64,(.*)", uri).groups()
+    return kind, base64.b64decode(content, validate=True)
+
+
+@pytest.mark.parametrize("mode", ["selective", "random", "all", "none"])
+def test_every_picture_is_inside_the_page_and_decodes(page_of, mode):
+    images = page_of(mode).all("img")
+    assert len(images) == {"selective": 7 + 12, "random": 7 + 12, "all": 5, "none": 5}[mode]
+    for image in images:
+        assert image["alt"]
+        kind, content = decoded(image["src"])
+        if kind == "image/svg+xml":
+            root = ElementTree.fromstring(content)
+            links = [
+                value for element in root.iter() for name, value in element.attrib.items() if name.endswith("href")
+            ]
+            assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+            assert b"<script" not in content
+        else:
+            PIL.Image.open(io.BytesIO(content)).load()
+
+
+def test_the_page_refers_to_nothing_outside_and_forbids_it(make_data, write):
+    text, page = write(make_data(names=NASTY))
+    for _, attributes in page.elements:
+        for name in ("src", "href", "srcset", "action", "data", "poster"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/"))
+        assert not any(name.startswith("on") for name in attributes)
+    assert not page.all("script") and not page.all("link") and not page.all("iframe")
+    assert not re.search(r"url\(|@import|https?:", text)
+    policy = next(meta for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
+    assert policy["content"].startswith("default-src 'none'; img-src data:;")
+
+
+@pytest.mark.parametrize("mode", ["selective", "none"])
+def test_links_lead_to_sections_of_the_page(page_of, mode):
+    links = {link["href"].removeprefix("#") for link in page_of(mode).all("a")}
+    assert links == {section["id"] for section in page_of(mode).all("section")}
+
+
+def test_names_come_out_as_they_went_in(make_data, write):
+    notes, config = ["<b>note</b> & more"], "name: '<i>&amp;'\nx: \"{{ 7 * 7 }}\"\n"
+    _, page = write(make_data(names=NASTY, name=NASTY[0], notes=notes, config=config, versions={"<x>": "<1>"}))
+    shown = "".join(page.texts)
+    for text in (*NASTY, *notes, config, "<x>", "<1>"):
+        assert text in shown
+    labels = {image["alt"] for image in page.all("img")}
+    assert set(NASTY[:2]) <= labels
+    assert {row[0] for row in page.rows["worst"][1:]} == set(NASTY)
+
+
+def test_bytes_of_a_folder_name_that_are_no_text_do_not_stop_the_page(make_data, write):
+    name = b"caf\xe9\x07".decode("utf-8", "surrogateescape")
+    _, page = write(make_data(names=(name, "b", "c")))
+    assert any("caf?" in text for text in page.texts)
+
+
+def test_the_tables_hold_the_numbers_of_the_run(make_data, write):
+    data = make_data()
+    _, page = write(data)
+    expected = [
+        [result.name, str(result.n_images), percent(result.accuracy), f"{result.confused_with} ({result.n_confused})"]
+        for result in worst_classes(data.confusion, data.class_names)
+    ]
+    assert page.rows["worst"][1:] == expected
+    names, _, second, _ = page.rows["rounds"]
+    assert dict(zip(names, (cell.replace("\u00a0", " ") for cell in second), strict=True)) == {
+        "round": "1",
+        "K, mean": "130",
+        "source in reach": "2,234",
+        "target loss": "1.500",
+        "source loss": "4.500",
+        "target training accuracy": "60.0 %",
+        "validation, mean class": "36.0 %",
+        "test, mean class": "45.0 %",
+        "time": "12.5 s",
+    }
+    assert page.rows["domains"][1] == ["target", "flowers/train", "60", "3", "4"]
+    assert [row[0] for row in page.rows["stages"]] == ["describe", "train"]
+    assert page.rows["versions"] == [["sjft_tf", "0.1.0"], ["keras", "3.15.1"]]
+
+
+def test_the_gallery_has_a_column_for_each_rank_that_exists(make_data, write):
+    _, page = write(make_data(ranks=(1, 10)))
+    gallery = page.rows["gallery"]
+    assert [cell.strip() for cell in gallery[0]] == ["target", "1st", "10th"]
+    assert "0.143 nats" in gallery[1][1]
+    assert "1.43 nats" in gallery[1][2]
+
+
+def test_fine_tuning_alone_shows_neither_neighbors_nor_k(page_of):
+    page = page_of("none")
+    assert "neighbors" not in page.ids
+    shown = " ".join(page.texts)
+    assert "eighbor" not in shown
+    assert "source loss" not in shown
+    assert "in reach" not in shown
+    assert "K, mean" not in page.rows["rounds"][0]
+
+
+def test_without_validation_the_page_does_not_speak_of_it(make_data, write):
+    _, page = write(make_data(validated=False))
+    assert "alidation" not in " ".join(page.texts)
+
+
+def test_without_a_test_domain_there_are_no_classes_and_no_accuracy_chart(make_data, write):
+    data = make_data(test_rounds=[], confusion=None)
+    _, page = write(data)
+    assert "classes" not in page.ids
+    assert "Accuracy per round" not in page.texts
+    assert "worst" not in page.rows
+
+
+def test_one_round_makes_no_chart_of_accuracy(make_data, write):
+    _, page = write(make_data(rounds=1))
+    assert "Accuracy per round" not in page.texts
+    assert len(page.rows["rounds"]) == 2
+
+
+def test_the_least_that_a_report_needs_makes_a_page(make_data, write):
+    data = make_data("none", history=[], entropies_per_round=[], correct_per_round=[], test_rounds=[], confusion=None,
+                     seconds={}, notes=[], config="", versions={})  # fmt: skip
+    _, page = write(data)
+    assert page.ids == {"data", "domains"}
+
+
+def test_a_perfect_classifier_has_no_worst_classes(make_data, write):
+    _, page = write(make_data(confusion=5 * np.eye(3, dtype=int)))
+    assert "Every test image was classified correctly." in page.texts
+    assert "worst" not in page.rows
+
+
+def test_a_diverged_run_still_has_a_page(make_data, write):
+    nothing = [None, None]
+    entry = {
+        **make_data(rounds=1).history[0],
+        "target_loss": None,
+        "loss_curve": {"step": [1, 2], "target": nothing, "source": nothing},
+    }
+    entropies, correct = [np.full(60, np.nan)], [np.zeros(60, bool)]
+    _, page = write(make_data(rounds=1, history=[entry], entropies_per_round=entropies, correct_per_round=correct))
+    assert "–" in page.rows["rounds"][1]
+
+
+def test_a_hundred_classes_and_large_pictures_stay_under_two_megabytes(make_data, write):
+    # Noise is the worst case for JPEG; photographs take a third.
+    data = make_data(names=tuple(f"{i:03d}_a-flower-of-some-kind" for i in range(102)), rounds=8, rows=8, size=256)
+    text, _ = write(data)
+    assert len(text) < 2e6
+
+
+def test_the_same_data_give_the_same_bytes(make_data, write):
+    data = make_data(rounds=2, rows=1)
+    assert write(data)[0] == write(data)[0]
+
+
+def test_a_page_that_cannot_be_written_is_an_input_error(make_data, tmp_path):
+    (tmp_path / "file").write_text("")
+    data = make_data("none", history=[], entropies_per_round=[], correct_per_round=[], test_rounds=[], confusion=None)
+    with pytest.raises(InputError, match="cannot be written"):
+        write_report(tmp_path / "file" / "report.html", data)

@@ -1,0 +1,112 @@
+"""Batches: interleaved rows, labels, masks, and that they are the same however they are asked for."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from sjft_tf.errors import InputError
+from sjft_tf.selection import Selection
+from sjft_tf.training import joint_dataset
+from sjft_tf.training.pipeline import LOOKAHEAD
+from sjft_tf.training.sampling import sample_batch
+
+
+def _batches(dataset, count=None):
+    return list(itertools.islice(dataset.as_numpy_iterator(), count))
+
+
+def _assert_equal(one, other):
+    np.testing.assert_array_equal(one[0], other[0])
+    for head in one[1]:
+        np.testing.assert_array_equal(one[1][head], other[1][head])
+
+
+def test_rows_alternate_between_target_and_source_with_their_own_labels(target, source, table):
+    selection = Selection(table, k0=3)
+    images, labels, weights = _batches(joint_dataset(target, source, selection, batch_size=6, image_size=16, steps=1))[0]
+    assert images.shape == (6, 16, 16, 3) and images.dtype == np.float32
+    assert 0 <= images.min() and images.max() <= 255
+    expected = sample_batch(selection, 0, 0, 0, n_target=len(target), pairs=3)
+    np.testing.assert_array_equal(labels["target"][::2], target.labels[expected.targets])
+    np.testing.assert_array_equal(labels["source"][1::2], source.labels[expected.sources])
+    assert weights["target"].tolist() == [1, 0] * 3 and weights["source"].tolist() == [0, 1] * 3
+    assert (labels["target"][1::2] == 0).all() and (labels["source"][::2] == 0).all(), "dummies are valid labels"
+
+
+def test_pixels_belong_to_the_labels(target, source, table):
+    # Each class has a color of its own and noise of +-40, so a crop's mean tells its class.
+    colors = [_mean_color(domain) for domain in (target, source)]
+    dataset = joint_dataset(target, source, Selection(table, k0=12), batch_size=12, image_size=16, steps=3)
+    for images, labels, weights in _batches(dataset):
+        for image, t, s, is_target in zip(images, labels["target"], labels["source"], weights["target"], strict=True):
+            means, label = (colors[0], t) if is_target else (colors[1], s)
+            np.testing.assert_allclose(image.mean(axis=(0, 1)), means[label], atol=8)
+
+
+def _mean_color(domain):
+    import io
+
+    import PIL.Image
+
+    images = [np.array(PIL.Image.open(io.BytesIO(b))) for b in domain.encoded(np.arange(len(domain)))]
+    means = np.array([image.mean(axis=(0, 1)) for image in images])
+    return np.array([means[domain.labels == c].mean(axis=0) for c in range(len(domain.class_names))])
+
+
+def test_a_finite_dataset_gives_the_same_round_again_and_another_after_it(target, source, table):
+    selection = Selection(table, k0=3)
+    dataset = joint_dataset(target, source, selection, batch_size=4, image_size=16, steps=3)
+    first, again = _batches(dataset), _batches(dataset)
+    assert len(first) == 3 == dataset.cardinality()
+    for one, other in zip(first, again, strict=True):
+        _assert_equal(one, other)
+    selection.advance(np.zeros(12), np.ones(12, bool))
+    assert not np.array_equal(first[0][0], _batches(dataset)[0][0])
+
+
+def test_an_endless_dataset_goes_by_the_new_k_exactly_lookahead_steps_later(target, source, table):
+    """Whenever `advance` is called, however far ahead the pipeline has worked."""
+
+    def labels_after(read_first):
+        selection = Selection(table, k0=1)
+        iterator = joint_dataset(target, source, selection, batch_size=2, image_size=16).as_numpy_iterator()
+        head = [next(iterator) for _ in range(read_first)]
+        selection.advance(np.zeros(12), np.zeros(12, bool), first_step=8)
+        return head + [next(iterator) for _ in range(8 + LOOKAHEAD + 40 - read_first)]
+
+    early, late = labels_after(1), labels_after(8)
+    for one, other in zip(early, late, strict=True):
+        _assert_equal(one, other)
+    nearest_only = Selection(table, k0=1)
+    for step, (_, labels, _) in enumerate(early[: 8 + LOOKAHEAD]):
+        expected = sample_batch(nearest_only, 0, 0, step, n_target=12, pairs=1)
+        assert labels["source"][1] == source.labels[expected.sources[0]]
+    expected = [sample_batch(nearest_only, 0, 0, s, n_target=12, pairs=1) for s in range(8 + LOOKAHEAD, len(early))]
+    assert any(
+        labels["source"][1] != source.labels[batch.sources[0]]
+        for (_, labels, _), batch in zip(early[8 + LOOKAHEAD :], expected, strict=True)
+    )
+
+
+def test_mode_none_sees_the_same_target_images_as_a_joint_run(target, source, table):
+    settings = {"batch_size": 6, "image_size": 16, "steps": 2}
+    joint = _batches(joint_dataset(target, source, Selection(table, k0=3), **settings))
+    alone = _batches(joint_dataset(target, None, Selection(None, mode="none"), **settings))
+    for (_, labels, _), (images, alone_labels, weights) in zip(joint, alone, strict=True):
+        assert images.shape[0] == 3 and set(alone_labels) == {"target"} and (weights["target"] == 1).all()
+        np.testing.assert_array_equal(alone_labels["target"], labels["target"][::2])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 5}, "batch_size is 5; it must be even"),
+        ({"source": None}, "draws source images, but source is None"),
+        ({"selection": Selection(None, mode="all", n_source=3)}, "for 3 source images"),
+    ],
+)
+def test_what_does_not_fit_is_named(target, source, table, change, message):
+    arguments = {"target": target, "source": source, "selection": Selection(table, k0=3), "batch_size": 4, **change}
+    with pytest.raises(InputError, match=message):
+        joint_dataset(**arguments)

@@ -1,0 +1,67 @@
+"""The callback with a user's own model and fit: entropies, K, logs."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sjft_tf.domains import center_view, decode
+from sjft_tf.selection import Selection, entropy, expand_counts
+from sjft_tf.training import NeighborExpansion, joint_dataset, joint_loss, joint_metrics, joint_sgd, predict
+
+
+def _by_hand(model, domain, size):
+    views = np.stack([center_view(decode(e), size).numpy() for e in domain.encoded(np.arange(len(domain)))])
+    return tf.nn.softmax(model(views)["target"]).numpy()
+
+
+def test_predict_equals_a_forward_pass_over_center_views(model, target):
+    progress = []
+    got = predict(model, target, batch_size=5, progress=lambda done, total: progress.append((done, total)))
+    np.testing.assert_allclose(got, _by_hand(model, target, 16), atol=1e-6)
+    assert progress == [(5, 12), (10, 12), (12, 12)]
+    assert got.dtype == np.float32
+
+
+def test_flip_averages_the_mirrored_view(target):
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3))
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))))
+    views = np.stack([center_view(decode(e), 16).numpy() for e in target.encoded(np.arange(len(target)))])
+    expected = (tf.nn.softmax(model(views)) + tf.nn.softmax(model(views[:, :, ::-1]))) / 2
+    np.testing.assert_allclose(predict(model, target, flip=True), expected, atol=1e-6)
+
+
+def test_fit_with_the_callback_expands_k_by_the_models_own_entropies(model, target, source, table):
+    selection = Selection(table, k0=2)
+    model.compile(joint_sgd(0.05), joint_loss(), weighted_metrics=joint_metrics(), jit_compile=False)
+    callback = NeighborExpansion(selection, target, batch_size=7)
+    data = joint_dataset(target, source, selection, batch_size=4, image_size=16)
+    history = model.fit(data, epochs=1, steps_per_epoch=3, callbacks=[callback], verbose=0).history
+    probabilities = _by_hand(model, target, 16)
+    correct = probabilities.argmax(-1) == target.labels
+    np.testing.assert_allclose(callback.entropies, entropy(probabilities), atol=1e-5)
+    np.testing.assert_array_equal(callback.correct, correct)
+    rule = {"k0": 2, "sigma0": 4, "sigma1": 2, "delta": 0.1, "max_k": 12}
+    np.testing.assert_array_equal(
+        selection.counts, expand_counts(np.full(12, 2), entropy(probabilities), correct, **rule)
+    )
+    assert history["wrong"] == [(~correct).sum()]
+    assert history["reachable"] == [selection.reachable]
+    assert history["wrong"][0] + history["uncertain"][0] + history["settled"][0] == 12
+    assert {"target_accuracy", "source_accuracy"} <= set(history)
+
+
+def test_two_runs_from_one_seed_end_in_the_same_weights(model, target, source, table):
+    def trained():
+        keras.utils.set_random_seed(0)
+        again, selection = keras.models.clone_model(model), Selection(table, k0=2)
+        again.compile(joint_sgd(0.05), joint_loss(), weighted_metrics=joint_metrics(), jit_compile=False)
+        data = joint_dataset(target, source, selection, batch_size=4, image_size=16)
+        callback = NeighborExpansion(selection, target)
+        again.fit(data, epochs=2, steps_per_epoch=4, callbacks=[callback], verbose=0)
+        return again.get_weights(), selection.counts
+
+    (one, k_one), (other, k_other) = trained(), trained()
+    np.testing.assert_array_equal(k_one, k_other)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -17,8 +17,7 @@ from sjft_tf.run_folder import RunFolder
 if TYPE_CHECKING:
     from sjft_tf.stages import Run
 
-FOLDER = click.Path(file_okay=False, path_type=pathlib.Path)
-PICTURE = click.Path(dir_okay=False, path_type=pathlib.Path)
+PATH = click.Path(path_type=pathlib.Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,8 +42,8 @@ def _stage_command(name: str, help_text: str) -> Callable:
     def decorate(function: Callable[..., Any]) -> click.Command:
         function = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
                                 help="Replace one value of CONFIG; may be given several times.")(function)  # fmt: skip
-        function = click.option("--out", required=True, type=FOLDER, help="Run folder; made if absent.")(function)
-        function = click.argument("config", type=click.Path(path_type=pathlib.Path))(function)
+        function = click.option("--out", required=True, type=PATH, help="Run folder; made if absent.")(function)
+        function = click.argument("config", type=PATH)(function)
         return main.command(name, help=help_text)(function)
 
     return decorate
@@ -122,7 +121,7 @@ def report(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) 
 
 
 @main.command()
-@click.argument("config", type=click.Path(path_type=pathlib.Path))
+@click.argument("config", type=PATH)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace one value of CONFIG.")
 def show_config(config: pathlib.Path, overrides: tuple[str, ...]) -> None:
     """Print CONFIG as a run would read it, with every default written out."""
@@ -131,8 +130,8 @@ def show_config(config: pathlib.Path, overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.argument("config", type=click.Path(path_type=pathlib.Path))
-@click.option("--out", required=True, type=FOLDER, help="Folder of the run folders; made if absent.")
+@click.argument("config", type=PATH)
+@click.option("--out", required=True, type=PATH, help="Folder of the run folders; made if absent.")
 @click.option("--arms", default="none,random,selective", show_default=True, help="Selection modes to compare.")
 @click.option("--seeds", default="0,1", show_default=True, help="One run of each arm with each seed.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace one value of CONFIG.")
@@ -148,7 +147,7 @@ def study(config: pathlib.Path, out: pathlib.Path, arms: str, seeds: str, overri
 
 
 @main.command()
-@click.option("--out", default="runs/demo", show_default=True, type=FOLDER, help="Folder of the run folders.")
+@click.option("--out", default="runs/demo", show_default=True, type=PATH, help="Folder of the run folders.")
 def demo(out: pathlib.Path) -> None:
     """Run the main job on images drawn in code: three arms, three seeds, in about four minutes."""
     with _user_errors():
@@ -159,8 +158,8 @@ def demo(out: pathlib.Path) -> None:
 
 
 @main.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=pathlib.Path))
-@click.option("--model", required=True, type=FOLDER, help="Run folder, or its export/.")
+@click.argument("images", nargs=-1, required=True, type=PATH)
+@click.option("--model", required=True, type=PATH, help="Run folder, or its export/.")
 @click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="Classes to print.")
 def predict(images: tuple[pathlib.Path, ...], model: pathlib.Path, top: int) -> None:
     """Classify IMAGES with an exported model, as a serving client would see it."""
@@ -172,9 +171,9 @@ def predict(images: tuple[pathlib.Path, ...], model: pathlib.Path, top: int) -> 
 
 
 @main.command()
-@click.argument("run_folder", metavar="RUN", type=FOLDER)
+@click.argument("run_folder", metavar="RUN", type=PATH)
 @click.argument("target_id")
-@click.option("--image", "picture", type=PICTURE, help="Draw the 1st, 10th, 20th, 30th and 40th into this PNG.")
+@click.option("--image", "picture", type=PATH, help="Draw the 1st, 10th, 20th, 30th and 40th into this PNG.")
 def neighbors(run_folder: pathlib.Path, target_id: str, picture: pathlib.Path | None) -> None:
     """Show the nearest source images of the target image TARGET_ID in the run folder RUN."""
     folder = RunFolder(run_folder)

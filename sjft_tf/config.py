@@ -5,16 +5,14 @@ relative to the working folder. Defaults are the paper's.
 """
 
 import dataclasses
-import difflib
 import os
 import pathlib
-import types
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import yaml
 
+from sjft_tf import strict_yaml
 from sjft_tf.errors import ConfigError
 
 
@@ -102,10 +100,12 @@ class ModelConfig:
     width: float = 1.0  # of our ResNets: share of each layer's kernels
     alpha: float | None = None  # of MobileNets: their width
     stem: Literal["imagenet", "small"] = "imagenet"  # of our ResNets; small: for images of about 64 px
+    bn_momentum: float = 0.99  # of batch normalization's moving averages; 0.9 for rounds of a few hundred steps
     weights: str | None = "imagenet"  # imagenet, a file (.npz, .weights.h5, .keras), or null: random
 
     def __post_init__(self) -> None:
         _positive(width=self.width)
+        _within(0, 1, bn_momentum=self.bn_momentum)
         if self.alpha is not None:
             _positive(alpha=self.alpha)
 
@@ -166,7 +166,9 @@ class Experiment:
         _within(16, 2048, image_size=self.image_size)
         _at_least(0, seed=self.seed)
         if self.source is None and self.selection.mode != "none":
-            raise ConfigError(f"selection.mode is {self.selection.mode} and there is no source; give one, or mode: none")
+            raise ConfigError(
+                f"selection.mode is {self.selection.mode} and there is no source; give one, or mode: none"
+            )
         if self.descriptor_size > 255 and self.selection.mode in ("selective", "random"):
             raise ConfigError(
                 f"image_size is {self.image_size}, but descriptors take images up to 255 px; set descriptor.image_size"
@@ -199,13 +201,13 @@ def load_experiment(path: str | os.PathLike, overrides: Iterable[str] = ()) -> E
 
 def parse_experiment(text: str, overrides: Iterable[str] = (), *, name: str = "config") -> Experiment:
     """An experiment from YAML text; `name` stands for the text in messages."""
-    values = _parse_yaml(text, name)
+    values = strict_yaml.parse(text, name)
     if not isinstance(values, dict):
         raise ConfigError(f"{name} holds no mapping of keys to values")
     for override in overrides:
-        _override(values, override)
+        strict_yaml.override_value(values, override)
     try:
-        return _build(Experiment, values, "")
+        return strict_yaml.build(Experiment, values)
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
 
@@ -223,99 +225,6 @@ def differences(one: Experiment, other: Experiment) -> list[tuple[str, Any, Any]
     ]  # fmt: skip
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key may stand once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise ConfigError(f"key {key!r} stands twice, line {node.start_mark.line + 1} and after")
-        return super().construct_mapping(node, deep)
-
-
-def _parse_yaml(text: str, name: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506, a subclass of SafeLoader
-    except ConfigError as error:
-        raise ConfigError(f"{name}: {error}") from error
-    except (yaml.YAMLError, TypeError) as error:
-        raise ConfigError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
-
-
-def _override(values: dict, override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise ConfigError(f"--set {override!r} has no '='; write section.key=value")
-    *sections, last = key.split(".")
-    for section in sections:
-        if values.get(section) is None:
-            values[section] = {}
-        values = values[section]
-        if not isinstance(values, dict):
-            raise ConfigError(f"--set {override!r}: {section} is a value, not a section")
-    values[last] = _parse_yaml(text, f"--set {override!r}")
-
-
-def _build(kind: type, values: Any, path: str) -> Any:
-    """An instance of dataclass `kind` from a mapping; `path` is its place in the file, for messages."""
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{path or 'the config'} is {values!r}; it must be a mapping of keys to values")
-    hints = typing.get_type_hints(kind)
-    for key in values:
-        if key not in hints:
-            nearest = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.4)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(hints)}"
-            raise ConfigError(f"unknown key {_join(path, key)!r}; {hint}")
-    for field in dataclasses.fields(kind):
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and field.name not in values:
-            raise ConfigError(f"{_join(path, field.name)} is missing")
-    arguments = {key: _convert(hints[key], value, _join(path, key)) for key, value in values.items()}
-    try:
-        return kind(**arguments)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}" if path else str(error)) from error
-
-
-def _convert(hint: Any, value: Any, path: str) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if value is None and types.NoneType in options:
-        return None
-    hint = next(option for option in options if option is not types.NoneType)
-    if dataclasses.is_dataclass(hint):
-        return _build(hint, value, path)
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise ConfigError(f"{path} is {value!r}; it must be a list")
-        return tuple(_convert(typing.get_args(hint)[0], item, f"{path}[{i}]") for i, item in enumerate(value))
-    if typing.get_origin(hint) is Literal:
-        return _choice(typing.get_args(hint), value, path)
-    return _scalar(hint, value, path)
-
-
-def _choice(choices: tuple, value: Any, path: str) -> Any:
-    if value not in choices:
-        nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.4)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ConfigError(f"{path} is {value!r}; it must be one of {', '.join(choices)}{hint}")
-    return value
-
-
-def _scalar(hint: type, value: Any, path: str) -> Any:
-    if hint is float and isinstance(value, str):
-        try:
-            value = float(value)  # YAML 1.1 reads 1e-4, with no dot, as text
-        except ValueError:
-            pass
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not hint or value != value:
-        names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-        raise ConfigError(f"{path} is {value!r}; it must be {names[hint]}")
-    return value
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, DomainConfig):
         return {f.name: _plain(v) for f in dataclasses.fields(value) if (v := getattr(value, f.name)) is not None}
@@ -327,11 +236,9 @@ def _plain(value: Any) -> Any:
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         return {path: value}
-    return {key: leaf for name, item in value.items() for key, leaf in _flat(item, _join(path, name)).items()}
-
-
-def _join(path: str, key: Any) -> str:
-    return f"{path}.{key}" if path else str(key)
+    return {
+        key: leaf for name, item in value.items() for key, leaf in _flat(item, strict_yaml.join(path, name)).items()
+    }
 
 
 def _at_least(least: float, **values: float) -> None:

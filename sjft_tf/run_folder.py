@@ -91,6 +91,11 @@ class RunFolder:
         """What each stage was last made from, and how many seconds it took."""
         return self.path / "stages.json"
 
+    @property
+    def tensorboard(self) -> pathlib.Path:
+        """Logs for TensorBoard, one step a round."""
+        return self.path / "tensorboard"
+
     def scan(self, role: str) -> pathlib.Path:
         """What indexing the domain `role` found, so that unchanged files are not read again."""
         return self.path / "domains" / f"{role}.json"

@@ -34,7 +34,7 @@ class BinEdges:
     def __post_init__(self) -> None:
         if self.edges.ndim != 2 or self.lower.shape != self.upper.shape or self.lower.shape != self.edges.shape[:1]:
             shapes = f"{self.lower.shape}, {self.upper.shape} and {self.edges.shape}"
-            raise InputError(f"bounds and bin edges have the shapes {shapes}; they must be (D,), (D,) and (D, bins - 1)")
+            raise InputError(f"bounds and bin edges of shapes {shapes}; they must be (D,), (D,) and (D, bins - 1)")
         cuts = np.column_stack([self.lower, self.edges, self.upper])
         if not np.isfinite(cuts).all() or (np.diff(cuts) < 0).any():
             raise InputError("bin edges must be finite and ascend from the lower to the upper bound in every channel")

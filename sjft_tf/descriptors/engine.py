@@ -39,7 +39,8 @@ def fit_bin_edges(
         progress: told of both passes, so its total is twice the number of images.
 
     Raises:
-        InputError: a value is out of range, the target is empty, or a response is not finite.
+        InputError: a value is out of range, the target is empty, a response is not finite, or a response map has
+            more pixels than uint16 can count.
 
     Reference: specification 1.3.
     """
@@ -108,11 +109,19 @@ def _over_groups(bank: FilterBank, measure: Callable, *per_channel: np.ndarray) 
 
     def measured(images: tf.Tensor) -> tf.Tensor:
         groups = bank.responses(images)
+        for group in groups:
+            _check_countable(*group.shape[2:])
         sizes = [group.shape[1] for group in groups]
         parts = [tf.split(values, sizes) for values in per_channel]
         return tf.concat([measure(*arguments) for arguments in zip(groups, *parts, strict=True)], -2)
 
     return measured
+
+
+def _check_countable(height: int, width: int) -> None:
+    largest = np.iinfo(np.uint16).max
+    if height * width > largest:
+        raise InputError(f"a response map has {height} x {width} pixels; descriptors count {largest} at most")
 
 
 def _batches(

@@ -81,14 +81,14 @@ class GaborBank:
 def _assemble(terms: list[tf.Tensor], scales: int, orientations: int) -> tf.Tensor:
     """All maps from the terms of the first quarter turn: a compiled graph, since it only moves and adds."""
     height, width = terms[0].shape[2:]
-    quarter = orientations // 2 + 1
+    batch, quarter = tf.shape(terms[0])[0], orientations // 2 + 1
     padded = []
     for term, present in zip(terms, _orientations_present(orientations), strict=True):
-        term = tf.reshape(term, (-1, scales, present.stop - present.start, height, width))
+        term = tf.reshape(term, (batch, scales, present.stop - present.start, height, width))
         padded.append(tf.pad(term, ((0, 0), (0, 0), (present.start, quarter - present.stop), (0, 0), (0, 0))))
     even, odd = tf.stack(padded[:2], 1), tf.stack(padded[2:], 1)  # [B, part, scale, orientation, h, w]
     mirrored = (even - odd)[:, :, :, (orientations - 1) // 2 : 0 : -1]
-    return tf.reshape(tf.concat([even + odd, mirrored], 3), (-1, 2 * scales * orientations, height, width))
+    return tf.reshape(tf.concat([even + odd, mirrored], 3), (batch, 2 * scales * orientations, height, width))
 
 
 def _orientations_present(orientations: int) -> tuple[slice, ...]:

@@ -7,9 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf.descriptors.edges import BinEdges
-from sjft_tf.errors import InputError
-
-LARGEST_COUNT = np.iinfo(np.uint16).max
 
 
 def bounds(responses: tf.Tensor) -> tf.Tensor:
@@ -44,14 +41,9 @@ def histogram_counts(responses: tf.Tensor, thresholds: tf.Tensor) -> tf.Tensor:
         thresholds: `[C, bins - 1]` float32, from `bin_thresholds`.
 
     Returns:
-        `[B, C, bins]` uint16, which sum to h * w.
-
-    Raises:
-        InputError: a map has more pixels than uint16 can count.
+        `[B, C, bins]` uint16, which sum to h * w; more than 65,535 pixels overflow.
     """
     n_channels, height, width = responses.shape[1:]
-    if height * width > LARGEST_COUNT:
-        raise InputError(f"a response map has {height} x {width} pixels; descriptors count at most {LARGEST_COUNT}")
     bins = thresholds.shape[1] + 1
     numbered = tf.reshape(_bin_indices(responses, thresholds), (-1, n_channels * height * width))
     n = n_channels * bins

@@ -9,9 +9,10 @@ from sjft_tf.domains.folder import ImageFolder
 from sjft_tf.domains.geometry import center_view, enlarged, resize_short_side, squashed_view
 from sjft_tf.domains.images import image_batches, read_encoded
 from sjft_tf.domains.rejected import rejected_csv
+from sjft_tf.domains.synthetic import SyntheticImages
 from sjft_tf.domains.table import ImageTable
 from sjft_tf.domains.tfds_images import TFDSImages
-from sjft_tf.domains.tolerant import try_decode, try_views
+from sjft_tf.domains.tolerant import try_views
 from sjft_tf.domains.union import Union
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ImageFolder",
     "ImageTable",
     "Rejected",
+    "SyntheticImages",
     "TFDSImages",
     "Union",
     "center_view",
@@ -30,6 +32,5 @@ __all__ = [
     "rejected_csv",
     "resize_short_side",
     "squashed_view",
-    "try_decode",
     "try_views",
 ]

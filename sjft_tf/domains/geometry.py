@@ -1,6 +1,6 @@
 """From a decoded image of any size to the square that models and filter banks see.
 
-Both views first bring the image to `8/7` of the square's side (256 for 224), as the authors did, and cut the center.
+Both views first bring the image to 8/7 of the square's side (256 for 224), as the authors did, and cut the center.
 """
 
 import tensorflow as tf
@@ -14,8 +14,7 @@ def enlarged(image_size: int) -> int:
 def center_view(image: tf.Tensor, image_size: int) -> tf.Tensor:
     """The center of the image with its aspect kept: what evaluation, entropies and serving see.
 
-    The shorter side is resized to `enlarged(image_size)` (bilinear, half-pixel centers, antialiased). Of an image more
-    than twice as long as wide only the middle, twice as long as wide, is looked at, so that no shape asks for much memory.
+    The shorter side is resized to `enlarged(image_size)`, see `resize_short_side`.
 
     Args:
         image: `[h, w, 3]` uint8.
@@ -24,22 +23,28 @@ def center_view(image: tf.Tensor, image_size: int) -> tf.Tensor:
     Returns:
         `[image_size, image_size, 3]` float32 in 0..255.
     """
-    return _center_crop(resize_short_side(image, enlarged(image_size)), image_size)
+    view = _center_crop(resize_short_side(image, enlarged(image_size)), (image_size, image_size))
+    return tf.ensure_shape(view, (image_size, image_size, 3))
 
 
 def resize_short_side(image: tf.Tensor, side: int) -> tf.Tensor:
-    """The image with its shorter side resized to `side` pixels and its aspect kept (bilinear, antialiased).
+    """The image with its shorter side resized to `side` and its aspect kept (bilinear, half-pixel centers, antialiased).
+
+    Of an image more than twice as long as wide only the middle, twice as long as wide, is kept: else a strip of one
+    pixel by thousands, of a few bytes on disk, would grow to gigabytes.
 
     Args:
         image: `[h, w, 3]` uint8.
         side: pixels.
 
     Returns:
-        `[H, W, 3]` float32 in 0..255, `min(H, W) == side`.
+        `[H, W, 3]` float32 in 0..255, `min(H, W) == side` and `max(H, W) <= 2 * side`.
     """
-    size = tf.cast(tf.shape(image)[:2], tf.float64)
+    size = tf.shape(image)[:2]
+    middle = _center_crop(image, tf.minimum(size, 2 * tf.reduce_min(size)))
+    size = tf.cast(tf.shape(middle)[:2], tf.float64)
     height_width = tf.cast(tf.round(size * (side / tf.reduce_min(size))), tf.int32)
-    return tf.image.resize(image, height_width, antialias=True)
+    return tf.image.resize(middle, height_width, antialias=True)
 
 
 def squashed_view(image: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -55,7 +60,8 @@ def squashed_view(image: tf.Tensor, image_size: int) -> tf.Tensor:
         `[image_size, image_size, 3]` float32 in 0..255.
     """
     side = enlarged(image_size)
-    return _center_crop(tf.image.resize(image, (side, side)), (image_size, image_size))
+    view = _center_crop(tf.image.resize(image, (side, side)), (image_size, image_size))
+    return tf.ensure_shape(view, (image_size, image_size, 3))
 
 
 def _center_crop(image: tf.Tensor, size: tf.Tensor | tuple[int, int]) -> tf.Tensor:

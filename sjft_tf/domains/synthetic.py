@@ -92,7 +92,7 @@ def _radial(*radii: float) -> Inside:
 
 # Inside or outside, for points with y down; size does not matter, because shapes are brought to the same area.
 _TARGET_SHAPES: dict[str, Inside] = {
-    "bar": _boxes((0, 0, 1, 0.33)),
+    "bar": _boxes((0, 0, 1, 0.4)),
     "crescent": lambda x, y: (x**2 + y**2 < 1) & ((x - 0.55) ** 2 + y**2 > 0.7),
     "disk": lambda x, y: x**2 + y**2 < 1,
     "hourglass": _polygon((-0.9, -0.9), (0.9, -0.9), (-0.9, 0.9), (0.9, 0.9)),
@@ -188,7 +188,7 @@ def _masks(rng: np.random.Generator, inside: Inside, n: int, image_size: int) ->
     area = inside(*np.meshgrid(fine, fine)).mean() * 3.2**2
     side = enlarged(image_size)
     grid = (np.arange(side) + 0.5 - side / 2) * (2 / image_size)
-    share = rng.uniform(0.17, 0.27, (n, 1, 1))  # of the crop's area
+    share = rng.uniform(0.22, 0.34, (n, 1, 1))  # of the crop's area
     angle = rng.uniform(-25, 25, (n, 1, 1)) * (np.pi / 180)
     left, top = rng.uniform(-0.12, 0.12, (2, n, 1, 1))
     scale = np.sqrt(4 * share / area)

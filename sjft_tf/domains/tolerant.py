@@ -1,9 +1,9 @@
 """Decoding that survives any bytes, for a served model: a broken image must not fail the request that it came in.
 
 A TensorFlow graph has no way to catch the error of an op but one: a `tf.data` pipeline may drop the elements that
-failed. So these functions run a pipeline of their own inside the graph and take its single result. No Python runs, and
+failed. So a batch gets a pipeline of its own inside the graph, of which the single result is taken. No Python runs, and
 the ops are those of plain TensorFlow, so the result lives in a SavedModel, under any of its runtimes that hold all CPU
-kernels (TensorFlow Serving, the C API, Python; not TensorFlow Lite). A call costs a millisecond or two, whatever the batch.
+kernels (TensorFlow Serving, the C API, Python; not TensorFlow Lite). It costs about a millisecond a batch.
 
 Caught is every error that decoding can report: no bytes, text, truncation, checksums, sizes beyond `MAX_PIXELS`, and so
 on. What no format notices is not: a JPEG with zeros in its middle decodes to a damaged picture here as everywhere.
@@ -16,23 +16,8 @@ import tensorflow as tf
 from sjft_tf.domains.decoding import decode
 
 
-def try_decode(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The image in `encoded`, or a black pixel.
-
-    Args:
-        encoded: scalar string, any bytes.
-
-    Returns:
-        `[h, w, 3]` uint8 as from `decode`, and a scalar bool that is False if that failed; then the image is `[1, 1,
-        3]`.
-    """
-    decoded = tf.data.Dataset.from_tensors(encoded).map(lambda file: (decode(file), True))
-    blank = tf.data.Dataset.from_tensors((tf.zeros((1, 1, 3), tf.uint8), False))
-    return _lean(decoded.ignore_errors().concatenate(blank).take(1)).get_single_element()
-
-
 def try_views(encoded: tf.Tensor, view: Callable[[tf.Tensor], tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Views of a batch of images, some of which may be broken; decoded in parallel, and with the least overhead.
+    """Views of a batch of images, some of which may be broken; they are decoded in parallel.
 
     Args:
         encoded: `[n]` string, any bytes; `n` may be 0.

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from sjft_tf.errors import InputError
-from sjft_tf.models.resnet_v2 import BLOCKS, BN_MOMENTUM, resnet_v2
+from sjft_tf.models.resnet_v2 import BLOCKS, resnet_v2
 
 # By the module of keras.applications; the nets of modules not named here scale their input themselves.
 PREPROCESSING = {
@@ -50,6 +50,7 @@ def build_trunk(
     alpha: float | None = None,
     stem: str = "imagenet",
     imagenet: bool = False,
+    bn_momentum: float = 0.99,
 ) -> keras.Model:
     """The trunk of a joint model.
 
@@ -59,7 +60,10 @@ def build_trunk(
         width: factor on the number of kernels, for our ResNet V2 only.
         alpha: the same for the MobileNets, under Keras' name; `None` is 1.
         stem: `"imagenet"` or `"small"`; the latter for our ResNet V2 only.
-        imagenet: fill with the ImageNet weights that Keras publishes (downloaded once, then cached by Keras).
+        bn_momentum: of the moving averages of every batch normalization.
+        imagenet: fill with the ImageNet weights that Keras publishes (downloaded once, then cached by Keras). Keras
+            gives EfficientNetB0 to B7 a further rescaling in this case alone, so a local copy of their weights does
+            not do the same.
 
     Returns:
         A functional model: input `image`, float32 `[B, S, S, 3]`, RGB 0..255; output features `[B, F]`. Built under a
@@ -74,7 +78,7 @@ def build_trunk(
         trunk = _keras_trunk(backbone, image_size, width, alpha, stem, imagenet)
     else:
         raise InputError(f"backbone {backbone!r} is unknown{_nearest(backbone)}")
-    _set_batch_normalization(trunk, synchronized=tf.distribute.get_strategy().num_replicas_in_sync > 1)
+    _set_batch_normalization(trunk, bn_momentum, tf.distribute.get_strategy().num_replicas_in_sync > 1)
     return trunk
 
 
@@ -161,12 +165,10 @@ def _module(constructor: Callable[..., keras.Model]) -> str:
     return constructor.__module__.rpartition(".")[2]
 
 
-def _set_batch_normalization(trunk: keras.Model, *, synchronized: bool) -> None:
+def _set_batch_normalization(trunk: keras.Model, momentum: float, synchronized: bool) -> None:
     for layer in trunk.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            # The MobileNets' own 0.999 forgets too slowly: after a round of a few hundred steps the moving averages still
-            # describe the initial weights, and the model that is measured is not the one that was trained.
-            layer.momentum = BN_MOMENTUM
+            layer.momentum = momentum
             layer.synchronized = synchronized
 
 

@@ -21,6 +21,7 @@ def joint_model(
     width: float = 1.0,
     alpha: float | None = None,
     stem: str = "imagenet",
+    bn_momentum: float = 0.99,
 ) -> keras.Model:
     """A trunk that the target and the source domain share, with one dense head each.
 
@@ -37,6 +38,8 @@ def joint_model(
         width: factor on the kernels of every layer, for the ResNets V2.
         alpha: the same for the MobileNets.
         stem: `"small"` gives the ResNets V2 a 3x3 stride 2 stem without pooling, for images of about 64 px.
+        bn_momentum: of the moving averages of every batch normalization; specification 4.4. They describe the last
+            1 / (1 - momentum) steps or so: in short rounds take 0.9, or they lag behind the weights that they serve.
 
     Returns:
         A functional model: input `image`, float32 `[B, S, S, 3]`, RGB 0..255; outputs
@@ -52,7 +55,8 @@ def joint_model(
         if count < 1:
             raise InputError(f"{domain}_classes is {count}; it must be 1 or more")
     trunk = build_trunk(
-        backbone, image_size=image_size, width=width, alpha=alpha, stem=stem, imagenet=weights == "imagenet"
+        backbone, image_size=image_size, width=width, alpha=alpha, stem=stem, imagenet=weights == "imagenet",
+        bn_momentum=bn_momentum,
     )
     if weights is not None and weights != "imagenet":
         load_weights(trunk, weights)

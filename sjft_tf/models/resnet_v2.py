@@ -16,7 +16,6 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 
 STEMS = ("imagenet", "small")
 
 _BN_EPSILON = 1.001e-5
-BN_MOMENTUM = 0.99
 
 
 def resnet_v2(image: keras.KerasTensor, depth: int, *, width: float = 1.0, stem: str = "imagenet") -> keras.KerasTensor:
@@ -108,7 +107,7 @@ def _basic(x: keras.KerasTensor, kernels: int, name: str, *, strides: int) -> ke
 
 
 def _normalized(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    x = keras.layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=_BN_EPSILON, name=f"{name}_bn")(x)
+    x = keras.layers.BatchNormalization(epsilon=_BN_EPSILON, name=f"{name}_bn")(x)
     return keras.layers.Activation("relu", name=f"{name}_relu")(x)
 
 

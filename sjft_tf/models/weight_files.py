@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 import keras
 import numpy as np
 

@@ -77,14 +77,12 @@ def lift_targets(
     Reference: specification 2.3, the centered lift with one center for both sides.
     """
     p = distributions(target_counts)
-    u, probabilities, logs = _empty_lift(p.shape)
-    np.log(p + epsilon, out=logs)
-    logs -= center
-    offsets = np.einsum("ncb,ncb,c->n", p, logs, channel_weights)
-    logs /= scale
-    np.multiply(p, scale, out=probabilities)
+    logs = np.log(p + epsilon) - center
+    u, first, second = _empty_lift(p.shape)
+    np.multiply(p, scale, out=first)
+    np.divide(logs, scale, out=second)
     u[:, -1] = scale
-    return u, offsets
+    return u, np.einsum("ncb,ncb,c->n", p, logs, channel_weights)
 
 
 def lift_sources(
@@ -111,11 +109,11 @@ def lift_sources(
     """
     weights = np.asarray(channel_weights)[:, None]
     q = distributions(source_counts)
-    v, logs, probabilities = _empty_lift(q.shape)
-    np.log(q + epsilon, out=logs)
+    logs = np.log(q + epsilon)
     logs -= center
-    logs *= weights / scale
-    np.multiply(q, weights * scale, out=probabilities)
+    v, first, second = _empty_lift(q.shape)
+    np.multiply(logs, weights / scale, out=first)
+    np.multiply(q, weights * scale, out=second)
     v[:, -1] = -np.vecdot(q.reshape(len(q), -1), v[:, : q[0].size])
     return v
 

@@ -111,7 +111,7 @@ class ExactSearch:
         check_source(counts, self._counts)
         parts = []
         for tile in tiles(len(self._counts), self._tile_rows):
-            targets = LiftedTargets(self._counts[tile], self._weights, self._lift, self._pool)
+            targets = LiftedTargets(self._counts[tile], self._weights, self._lift, self._pool, self._tile_rows)
             parts.append(self._search(targets, start, counts, self._lists[tile]))
         self._lists = np.concatenate(parts)
 

@@ -15,6 +15,8 @@ from sjft_tf.retrieval.divergence import lift_sources, lift_targets, symmetric_k
 from sjft_tf.retrieval.tiles import in_threads
 
 _UNIT32, _UNIT64 = 2.0**-24, 2.0**-53
+_POPULAR = 0.06  # share of the target images from which a source image is worth a product with all of them
+_GATHERED = 64  # source vectors brought together at a time
 _SAMPLE = 256  # target images that center and scale of the lift are taken from
 
 
@@ -39,6 +41,7 @@ class LiftedTargets:
         channel_weights: `[D]` float64.
         lift: center, scale and epsilon; what comes out depends on epsilon only.
         pool: threads for the work that BLAS does not spread over the cores.
+        source_rows: the most source images that one call will bring.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class LiftedTargets:
         channel_weights: np.ndarray,
         lift: dict[str, Any],
         pool: concurrent.futures.Executor,
+        source_rows: int,
     ) -> None:
         self._symmetric_kl = functools.partial(
             symmetric_kl, channel_weights=channel_weights, epsilon=lift["epsilon"]
@@ -54,8 +58,10 @@ class LiftedTargets:
         self._lift_sources = functools.partial(lift_sources, channel_weights=channel_weights, **lift)
         self._counts, self._pool = counts, pool
         self._u, self._offsets = lift_targets(counts, channel_weights, **lift)
-        self._lengths = np.linalg.norm(self._u, axis=1)
+        self._lengths = _lengths(self._u)
         self._left = -np.hstack([self._u, self._lengths[:, None]]).astype(np.float32)
+        self._right = np.empty((source_rows, self._left.shape[1]), np.float32)
+        self._v = np.empty((source_rows, self._u.shape[1]))
         terms = self._u.shape[1] + 8  # a few more than there are products, for the rounding of their factors
         self._slack32, self._slack64 = 1.1 * terms * _UNIT32, 2 * terms * _UNIT64
         log_errors = 16 * _UNIT64 * (2 - np.log(lift["epsilon"])) * channel_weights.sum()
@@ -67,12 +73,12 @@ class LiftedTargets:
         No score is above the pair's divergence minus the target's offset: one product more, of the lengths, takes the
         bound of the error off. Within a row, scores ascend nearly as the divergences do.
         """
-        right = np.empty((len(source_counts), self._left.shape[1]), np.float32)
+        right = self._right[: len(source_counts)]
 
         def lift(part: slice) -> None:
             v = self._lift_sources(source_counts[part])
             right[part, :-1] = v
-            right[part, -1] = self._slack32 * np.linalg.norm(v, axis=1)
+            right[part, -1] = self._slack32 * _lengths(v)
 
         in_threads(self._pool, lift, len(right))
         np.matmul(self._left, right.T, out=out)
@@ -104,21 +110,37 @@ class LiftedTargets:
         self, source_counts: np.ndarray, rows: np.ndarray, columns: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """The divergences of pairs by inner products in float64, and bounds of their errors."""
-        v = np.empty((len(source_counts), self._u.shape[1]))
-        lengths, products = np.empty(len(v)), np.empty(len(rows))
-        first_pairs = np.searchsorted(rows, np.arange(len(self._u) + 1))
+        v, lengths = self._v[: len(source_counts)], np.empty(len(source_counts))
 
         def lift(part: slice) -> None:
             v[part] = self._lift_sources(source_counts[part])
-            lengths[part] = np.linalg.norm(v[part], axis=1)
-
-        def multiply(part: slice) -> None:
-            for row in range(part.start, part.stop):
-                pairs = slice(first_pairs[row], first_pairs[row + 1])
-                products[pairs] = np.vecdot(v[columns[pairs]], self._u[row])
+            lengths[part] = _lengths(v[part])
 
         in_threads(self._pool, lift, len(v))
-        in_threads(self._pool, multiply, len(self._u))
+        products = np.empty(len(rows))
+        popular = np.bincount(columns, minlength=len(v)) > _POPULAR * len(self._u)
+        among = popular[columns]
+        products[among] = (self._u @ v[popular].T)[rows[among], (np.cumsum(popular) - 1)[columns[among]]]
+        products[~among] = self._scattered_products(v, rows[~among], columns[~among])
         errors = self._slack64 * self._lengths[rows] * lengths[columns] + self._offset_errors[rows]
         return self._offsets[rows] - products, errors
 
+    def _scattered_products(self, v: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Inner products of pairs, one target image after the other; `rows` ascend."""
+        products = np.empty(len(rows))
+        firsts = np.searchsorted(rows, np.arange(len(self._u) + 1))
+
+        def multiply(part: slice) -> None:
+            room = np.empty((_GATHERED, v.shape[1]))
+            for row in range(part.start, part.stop):
+                for first in range(firsts[row], firsts[row + 1], _GATHERED):
+                    pairs = slice(first, min(first + _GATHERED, firsts[row + 1]))
+                    near = np.take(v, columns[pairs], axis=0, out=room[: pairs.stop - first], mode="clip")
+                    products[pairs] = np.vecdot(near, self._u[row])
+
+        in_threads(self._pool, multiply, len(self._u))
+        return products
+
+
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.vecdot(vectors, vectors))

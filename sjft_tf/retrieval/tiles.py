@@ -3,7 +3,7 @@
 import concurrent.futures
 from collections.abc import Callable, Iterator
 
-_ROWS = 128  # of a tile for one thread
+_ROWS = 32  # of a tile for one thread
 
 
 def tiles(n: int, rows: int) -> Iterator[slice]:

@@ -6,7 +6,8 @@ import time
 import numpy as np
 
 from sjft_tf import files
-from sjft_tf.descriptors import BinEdges, describe as describe_domain, fit_bin_edges
+from sjft_tf.descriptors import BinEdges, fit_bin_edges
+from sjft_tf.descriptors import describe as describe_domain
 from sjft_tf.retrieval import NeighborTable, search_exact
 from sjft_tf.stages.run import Run
 from sjft_tf.stages.watching import watching

@@ -27,6 +27,7 @@ def build_model(experiment: Experiment, target_classes: int, source_classes: int
             width=settings.width,
             alpha=settings.alpha,
             stem=settings.stem,
+            bn_momentum=settings.bn_momentum,
         )
 
 

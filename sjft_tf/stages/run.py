@@ -49,8 +49,16 @@ class Run:
             )
 
     def prepare(self) -> None:
-        """Open every domain, so that bad input is found before anything is written, then write config and versions."""
+        """Open every domain and, in a new folder, build the model, so that bad input is found before anything is written.
+
+        Then write config, versions and the list of rejected files.
+
+        Raises:
+            InputError: a domain, backbone or weights file cannot be used, or they do not fit together.
+        """
         self.check_domains()
+        if not self.folder.config.exists():
+            _ = self.model
         files.write_text(self.folder.config, to_yaml(self.experiment))
         files.write_json(self.folder.versions, versions())
         files.write_text(self.folder.rejected, rejected_csv(self.domains()))

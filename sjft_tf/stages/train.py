@@ -111,6 +111,7 @@ def _train_round(run: Run, selection: Selection) -> dict:
     with files.replacing_path(run.folder.weights(number)) as path:
         model.save_weights(path)
     _log_round(entry, e.selection.rounds)
+    _write_summaries(run, entry)
     # The history has the round before the record says that it is complete; `train` cuts what is left over.
     run.folder.write_history([*run.folder.read_history()[:number], entry])
     run.folder.save(
@@ -144,6 +145,14 @@ def _validation(run: Run, model: keras.Model) -> dict[str, float | None]:
         "val_mean_class_accuracy": mean_class_accuracy(labels, predictions, len(run.target.class_names)),
         "val_accuracy": accuracy(labels, predictions),
     }
+
+
+def _write_summaries(run: Run, entry: dict) -> None:
+    """What TensorBoard shows of a round."""
+    with tf.summary.create_file_writer(str(run.folder.tensorboard)).as_default(step=entry["round"]):
+        for name, value in entry.items():
+            if isinstance(value, int | float):
+                tf.summary.scalar(name, value)
 
 
 def _seconds_since(start: float) -> float:

@@ -67,7 +67,9 @@ def joint_dataset(
     heads = ("target",) if selection.mode == "none" else ("target", "source")
     dataset = images.batch(rows, drop_remainder=True).map(lambda batch: _keras_batch(batch, heads)).prefetch(4)
     # Keras restarts a dataset whose length it knows, and warns of others when they end.
-    return dataset.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY if steps is None else steps))
+    return dataset.apply(
+        tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY if steps is None else steps)
+    )
 
 
 def _sampled(target: Domain, selection: Selection, pairs: int, steps: int | None, seed: int) -> tf.data.Dataset:

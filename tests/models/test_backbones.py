@@ -120,5 +120,11 @@ assert all(layer.synchronized for layer in trunk.layers if isinstance(layer, ker
 
 
 def test_batch_statistics_on_two_replicas_are_those_of_the_whole_batch():
-    done = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_every_batch_normalization_has_the_momentum_asked_for():
+    trunk = build_trunk("mobilenetv2", image_size=32, alpha=0.35, bn_momentum=0.9)
+    found = [layer.momentum for layer in trunk.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(found) == 52 and set(found) == {0.9}, "the net's own momentum is 0.999"

@@ -125,5 +125,5 @@ def test_saved_classifiers_load_in_plain_keras_and_answer_the_same(images, tmp_p
         single.save(tmp_path / f"{name}.keras")
         np.savez(tmp_path / f"{name}.npz", images=images, logits=single(images))
     command = [sys.executable, "-c", PLAIN_KERAS, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -24,7 +24,9 @@ def _assert_equal(one, other):
 
 def test_rows_alternate_between_target_and_source_with_their_own_labels(target, source, table):
     selection = Selection(table, k0=3)
-    images, labels, weights = _batches(joint_dataset(target, source, selection, batch_size=6, image_size=16, steps=1))[0]
+    images, labels, weights = _batches(joint_dataset(target, source, selection, batch_size=6, image_size=16, steps=1))[
+        0
+    ]
     assert images.shape == (6, 16, 16, 3) and images.dtype == np.float32
     assert 0 <= images.min() and images.max() <= 255
     expected = sample_batch(selection, 0, 0, 0, n_target=len(target), pairs=3)

@@ -1,0 +1,20 @@
+"""A small experiment on drawn folders."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def config_text(image_folders) -> str:
+    """YAML of an experiment that runs in seconds."""
+    return f"""
+name: small
+image_size: 16
+target: {{folder: {image_folders["target"]}}}
+validation: {{folder: {image_folders["test"]}}}
+test: {{folder: {image_folders["test"]}}}
+source: {{folder: {image_folders["source"]}}}
+descriptor: {{bins: 4, fine_bins: 100}}
+selection: {{k0: 2, rounds: 2}}
+model: {{backbone: resnet18v2, width: 0.0625, stem: small, weights: null}}
+training: {{steps_per_round: 3, batch_size: 6, learning_rate: 0.05}}
+"""

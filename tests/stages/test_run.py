@@ -1,0 +1,199 @@
+"""The whole run on drawn images: what it leaves, that it repeats itself, that it goes on where it was killed."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from sjft_tf import config
+from sjft_tf.cli import main
+from sjft_tf.run_folder import RunFolder
+
+OUTPUTS = ("bin_edges.npz", "neighbors.npz", "selection/round-0.npz", "selection/round-1.npz", "predictions.npz",
+           "metrics.json")  # fmt: skip
+
+
+def _sjft(*arguments, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "sjft_tf.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def _weights(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    import h5py
+
+    found = {}
+    with h5py.File(folder / "checkpoints" / "round-1.weights.h5") as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def _assert_same_outputs(one: pathlib.Path, other: pathlib.Path) -> None:
+    for name in OUTPUTS:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    first, second = _weights(one), _weights(other)
+    assert first.keys() == second.keys() and first
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, config_text):
+    """A finished run and the config it was made from."""
+    root = tmp_path_factory.mktemp("finished")
+    path = root / "config.yaml"
+    path.write_text(config_text)
+    result = _sjft("run", path, "--out", root / "run")
+    assert result.returncode == 0, result.stderr
+    return path, root / "run", result
+
+
+def test_run_leaves_every_artifact_and_says_where(finished):
+    _, run, result = finished
+    expected = {"config.yaml", "versions.json", "rejected.csv", "bin_edges.npz", "neighbors.npz", "retrieval.json",
+                "selection", "checkpoints", "history.jsonl", "metrics.json", "predictions.npz", "report.html",
+                "export", "stages.json", "domains", "tensorboard", ".lock"}  # fmt: skip
+    assert {p.name for p in run.iterdir()} == expected
+    assert (run / "export/saved_model/1/saved_model.pb").exists() and (run / "export/model.keras").exists()
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert [entry["round"] for entry in metrics["test"]["rounds"]] == [0, 1]
+    assert f"accuracy {metrics['test']['final']['accuracy']:.1%}" in result.stdout
+    assert "Traceback" not in result.stderr
+    history = RunFolder(run).read_history()
+    with np.load(run / "selection/round-0.npz") as round0, np.load(run / "selection/round-1.npz") as round1:
+        wrong = int((~round0["correct"]).sum())
+        assert (
+            history[0]["n_wrong"] == wrong
+            and history[0]["n_wrong"] + history[0]["n_uncertain"] + history[0]["n_settled"] == 12
+        )
+        growth = np.where(round0["correct"], np.where(round0["entropies"] >= 0.1, 4, 0), 8)
+        np.testing.assert_array_equal(round1["counts"], 2 + growth)
+
+
+def test_metrics_agree_with_the_saved_predictions(finished):
+    _, run, _ = finished
+    final = json.loads((run / "metrics.json").read_text())["test"]["final"]
+    with np.load(run / "predictions.npz") as saved:
+        hits = saved["probabilities"].argmax(-1) == saved["labels"]
+    assert final["accuracy"] == pytest.approx(hits.mean())
+    assert final["mean_class_accuracy"] == pytest.approx(hits.reshape(3, 4).mean(1).mean())
+
+
+def test_tensorboard_has_every_round(finished):
+    import tensorflow as tf
+
+    _, run, _ = finished
+    seen: dict[str, list[float]] = {}
+    for path in sorted((run / "tensorboard").iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                seen.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
+    history = RunFolder(run).read_history()
+    assert seen["target_loss"] == pytest.approx([entry["target_loss"] for entry in history])
+    assert seen["reachable"] == [entry["reachable"] for entry in history]
+
+
+def test_a_second_start_makes_nothing_again(finished):
+    path, run, _ = finished
+    made = ("neighbors.npz", "round-0.npz", "round-1.weights.h5", "metrics.json", "model.keras", "saved_model.pb")
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*") if p.name in (*made, "report.html")}
+    assert _sjft("run", path, "--out", run).returncode == 0
+    assert {p: p.stat().st_mtime_ns for p in before} == before and len(before) >= 7
+
+
+def test_the_same_seed_gives_the_same_outputs_and_another_seed_others(finished, tmp_path):
+    path, run, _ = finished
+    assert _sjft("--quiet", "run", path, "--out", tmp_path / "again").returncode == 0
+    _assert_same_outputs(run, tmp_path / "again")
+    assert _sjft("--quiet", "train", path, "--out", tmp_path / "other", "--set", "seed=1").returncode == 0
+    assert (tmp_path / "other/neighbors.npz").read_bytes() == (run / "neighbors.npz").read_bytes()
+    assert any(
+        not np.array_equal(a, b)
+        for a, b in zip(_weights(run).values(), _weights(tmp_path / "other").values(), strict=True)
+    )
+
+
+KILLED_AT = ("bin_edges.npz", "neighbors.npz", "checkpoints/round-0.weights.h5", "selection/round-0.npz", "metrics.json",
+             "export/model.keras")  # fmt: skip
+
+
+@pytest.mark.parametrize("artifact", KILLED_AT)
+def test_killed_when_an_artifact_appears_the_same_command_finishes_with_the_same_outputs(finished, tmp_path, artifact):
+    path, run, _ = finished
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sjft_tf.cli", "run", str(path), "--out", str(out)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not (out / artifact).exists() and process.poll() is None:
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    result = _sjft("run", path, "--out", out)
+    assert result.returncode == 0, result.stderr
+    _assert_same_outputs(run, out)
+    assert not list(out.rglob(".*.tmp-*"))
+
+
+def test_damaged_artifacts_are_made_again(finished, tmp_path):
+    import shutil
+
+    path, run, _ = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    for name in ("neighbors.npz", "metrics.json"):
+        content = (out / name).read_bytes()
+        (out / name).write_bytes(content[: len(content) // 2])
+    result = _sjft("run", path, "--out", out)
+    assert result.returncode == 0 and "it is made again" in result.stderr
+    _assert_same_outputs(run, out)
+
+
+@pytest.mark.parametrize("mode", ["random", "all", "none"])
+def test_other_arms_train_and_evaluate(finished, tmp_path, mode):
+    path, _, _ = finished
+    result = _sjft("--quiet", "run", path, "--out", tmp_path / "run", "--set", f"selection.mode={mode}")
+    assert result.returncode == 0, result.stderr
+    history = RunFolder(tmp_path / "run").read_history()
+    assert (history[0]["source_loss"] is None) == (mode == "none")
+    assert (tmp_path / "run" / "neighbors.npz").exists() == (mode == "random")
+    assert config.load_experiment(tmp_path / "run" / "config.yaml").selection.mode == mode
+
+
+def test_single_stages_leave_what_run_would(finished, tmp_path):
+    path, run, _ = finished
+    for stage in ("describe", "search", "train", "evaluate", "export", "report"):
+        result = _sjft("--quiet", stage, path, "--out", tmp_path / "run")
+        assert result.returncode == 0 and result.stdout.strip(), result.stderr
+        assert result.stderr == ""
+    _assert_same_outputs(run, tmp_path / "run")
+
+
+def test_neighbors_and_predict_on_a_finished_run(finished, tmp_path, image_folders):
+    _, run, _ = finished
+    result = _sjft("neighbors", run, "birch/02.png", "--image", tmp_path / "n.png")
+    assert result.returncode == 0, result.stderr
+    with np.load(run / "neighbors.npz") as table:
+        assert f"{table['divergences'][6, 0]:8.4f}" in result.stdout.splitlines()[0]
+    assert (tmp_path / "n.png").read_bytes().startswith(b"\x89PNG")
+    unknown = _sjft("neighbors", run, "birch/99.png")
+    assert unknown.returncode == 2 and "ids look like 'ash/00.png'" in unknown.stderr
+    (tmp_path / "broken.jpg").write_text("no image")
+    image = image_folders["test"] / "ash" / "00.png"
+    result = _sjft("predict", image, tmp_path / "broken.jpg", "--model", run, "--top", "2")
+    assert result.returncode == 0, result.stderr
+    good, bad = result.stdout.splitlines()
+    assert good.count("%") == 2 and "not an image" in bad
+    assert _sjft("predict", image, "--model", tmp_path).returncode == 2
+
+
+def test_help_and_main_import_no_tensorflow():
+    program = "import sys, sjft_tf, sjft_tf.cli; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+    for command in main.commands:
+        result = _sjft(command, "--help")
+        assert result.returncode == 0 and "Usage:" in result.stdout

@@ -15,6 +15,8 @@ import yaml
 from sjft_tf import strict_yaml
 from sjft_tf.errors import ConfigError
 
+Mode = Literal["selective", "random", "all", "none"]
+
 
 @dataclasses.dataclass(frozen=True)
 class DomainConfig:
@@ -80,7 +82,7 @@ class RetrievalConfig:
 class SelectionConfig:
     """Which source images a target image may draw, and how that grows; Eq. (2) and (3)."""
 
-    mode: Literal["selective", "random", "all", "none"] = "selective"
+    mode: Mode = "selective"
     k0: int = 300  # neighbors per target image in the first round
     sigma0: int = 4  # growth of a wrong image, in units of k0
     sigma1: int = 2  # growth of a correct but uncertain image, in units of k0
@@ -182,7 +184,7 @@ class Experiment:
         return self.descriptor.image_size or self.image_size
 
 
-def load_experiment(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
+def load_experiment(path: str | os.PathLike[str], overrides: Iterable[str] = ()) -> Experiment:
     """Read an experiment from a YAML file.
 
     Args:
@@ -207,7 +209,8 @@ def parse_experiment(text: str, overrides: Iterable[str] = (), *, name: str = "c
     for override in overrides:
         strict_yaml.override_value(values, override)
     try:
-        return strict_yaml.build(Experiment, values)
+        experiment: Experiment = strict_yaml.build(Experiment, values)
+        return experiment
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
 

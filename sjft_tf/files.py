@@ -21,7 +21,7 @@ from sjft_tf.errors import InputError
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` on success; on failure `path` is as it was."""
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
@@ -40,7 +40,7 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def replacing_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def replacing_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """A name for somebody else's writer, with the suffixes of `path`; the file takes its place on success."""
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}{''.join(path.suffixes)}")
@@ -57,24 +57,24 @@ def replacing_path(path: str | os.PathLike) -> Iterator[pathlib.Path]:
             temporary.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: str | os.PathLike) -> None:
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     """Delete what killed processes left behind in `folder` and below it; nobody else may be writing there."""
     for leftover in pathlib.Path(folder).rglob(".*.tmp-*"):
         leftover.unlink(missing_ok=True)
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
+def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8."""
     with replacing(path) as file:
         file.write(text.encode())
 
 
-def write_json(path: str | os.PathLike, value: Any) -> None:
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write `value` as indented JSON; NaN is refused, because no other reader takes it."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: str | os.PathLike) -> Any:
+def read_json(path: str | os.PathLike[str]) -> Any:
     """The value in a JSON file.
 
     Raises:
@@ -86,13 +86,13 @@ def read_json(path: str | os.PathLike) -> Any:
         raise InputError(f"{path} cannot be read as JSON: {error}") from error
 
 
-def save_arrays(path: str | os.PathLike, **arrays: Any) -> None:
+def save_arrays(path: str | os.PathLike[str], **arrays: Any) -> None:
     """Write arrays as an uncompressed `.npz`; the same arrays give the same bytes."""
     with replacing(path) as file:
         np.savez(file, **arrays)
 
 
-def load_arrays(path: str | os.PathLike, expected: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def load_arrays(path: str | os.PathLike[str], expected: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of an `.npz` file, checked by name and dtype; nothing is unpickled.
 
     Args:
@@ -130,7 +130,7 @@ def digest(*parts: Any) -> str:
     return state.hexdigest()[:16]
 
 
-def digest_of_file(path: str | os.PathLike) -> str:
+def digest_of_file(path: str | os.PathLike[str]) -> str:
     """`digest` of a file's content, read in pieces.
 
     Raises:

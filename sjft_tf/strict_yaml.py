@@ -19,7 +19,7 @@ from sjft_tf.errors import ConfigError
 class _StrictLoader(yaml.SafeLoader):
     """YAML in which a key may stand once."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
@@ -95,7 +95,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     if value is None and types.NoneType in options:
         return None
     hint = next(option for option in options if option is not types.NoneType)
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, path)
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list):
@@ -106,7 +106,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
     return _scalar(hint, value, path)
 
 
-def _choice(choices: tuple, value: Any, path: str) -> Any:
+def _choice(choices: tuple[str, ...], value: Any, path: str) -> Any:
     if value not in choices:
         nearest = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.4)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""

@@ -17,8 +17,13 @@ class FilterBank(Protocol):
         channel_names: `[D]`, for messages.
     """
 
-    channel_weights: np.ndarray
-    channel_names: Sequence[str]
+    @property
+    def channel_weights(self) -> np.ndarray:
+        """See above."""
+
+    @property
+    def channel_names(self) -> Sequence[str]:
+        """See above."""
 
     def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
         """Response maps of a batch; callable inside a `tf.function`.

@@ -26,11 +26,25 @@ class Domain(Protocol):
         rejected: the files that were left out when the collection was indexed.
     """
 
-    name: str
-    ids: Sequence[str]
-    labels: np.ndarray
-    class_names: Sequence[str]
-    rejected: Sequence[Rejected]
+    @property
+    def name(self) -> str:
+        """See above."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """See above."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """See above."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """See above."""
+
+    @property
+    def rejected(self) -> Sequence[Rejected]:
+        """See above."""
 
     def __len__(self) -> int:
         """Number of images."""

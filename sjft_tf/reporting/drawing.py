@@ -131,7 +131,7 @@ def svg(figure: matplotlib.figure.Figure) -> str:
     text = buffer.getvalue()
     for name, (light, _) in PALETTE.items():
         text = text.replace(light, f"var(--{name},{light})")
-    text = re.sub(r'(font-family: |font: [^;"]*?px )[^;"]*', rf"\1{FONTS}", text)
+    text = re.sub(r'font-family: [^;"]*', f"font-family: {FONTS}", text)
     return text.replace("<defs>", f"<style>{palette_css()}</style><defs>", 1)
 
 

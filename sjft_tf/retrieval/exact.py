@@ -160,7 +160,8 @@ class ExactSearch:
         """Put divergences in the place of the candidates' scores."""
         for tile in tiles(len(counts), self._tile_rows):
             rows, columns = np.nonzero(candidates[:, tile])
-            scores[rows, tile.start + columns] = targets.divergences(counts[tile], rows, columns)
+            if len(rows):
+                scores[rows, tile.start + columns] = targets.divergences(counts[tile], rows, columns)
 
     def _merge(self, lists: np.ndarray, start: int, candidates: np.ndarray, divergences: np.ndarray) -> np.ndarray:
         """The lists with the candidates in them."""

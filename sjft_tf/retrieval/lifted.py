@@ -97,6 +97,8 @@ class LiftedTargets:
             rows: `[pairs]` int in 0..n-1, ascending.
             columns: `[pairs]` int in 0..m-1.
         """
+        present = np.bincount(columns, minlength=len(source_counts)) > 0
+        source_counts, columns = source_counts[present], (np.cumsum(present) - 1)[columns]
         estimates, errors = self._estimates(source_counts, rows, columns)
         values, others = (estimates - errors).astype(np.float32), (estimates + errors).astype(np.float32)
         uncertain = np.flatnonzero(values != others)

@@ -57,12 +57,12 @@ class NeighborTable:
             f"images; median divergence {first:.3g} (nearest) to {last:.3g} nats (farthest)"
         )
 
-    def save(self, path: str | os.PathLike, *, made_from: str = "") -> None:
+    def save(self, path: str | os.PathLike[str], *, made_from: str = "") -> None:
         """Write the table as `.npz`; `made_from` is the hash of what it was made from."""
         files.save_arrays(path, indices=self.indices, divergences=self.divergences, made_from=np.array(made_from))
 
     @classmethod
-    def load(cls, path: str | os.PathLike, *, made_from: str | None = None) -> "NeighborTable":
+    def load(cls, path: str | os.PathLike[str], *, made_from: str | None = None) -> "NeighborTable":
         """Read a table that `save` wrote.
 
         Args:

@@ -17,7 +17,7 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
     probabilities = np.asarray(probabilities, np.float64)
     # log(1) = 0 stands in where p = 0, so that the product is 0 and not NaN.
     logarithms = np.log(np.where(probabilities > 0, probabilities, 1.0))
-    return -(probabilities * logarithms).sum(axis=-1)
+    return np.asarray(-(probabilities * logarithms).sum(axis=-1))
 
 
 def expand_counts(
@@ -47,7 +47,8 @@ def expand_counts(
         `[n]` int32, never below `counts` nor above `max_k`.
     """
     growth = np.where(correct, np.where(np.asarray(entropies) >= delta, sigma1, 0), sigma0)
-    return np.minimum(np.asarray(counts, np.int64) + growth * k0, max_k).astype(np.int32)
+    grown = np.asarray(counts, np.int64) + growth * k0
+    return np.asarray(np.minimum(grown, max_k), np.int32)
 
 
 def deepest_count(k0: int, sigma0: int, sigma1: int, rounds: int) -> int:

@@ -1,12 +1,15 @@
 """Which source images each target image may draw from, round by round."""
 
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection.rule import Outcome, expand_counts, outcome
+
+if TYPE_CHECKING:
+    from sjft_tf.retrieval import NeighborTable  # for its type alone, so that this room needs no TensorFlow
 
 MODES = ("selective", "random", "all", "none")
 logger = logging.getLogger(__name__)
@@ -43,7 +46,7 @@ class Selection:
 
     def __init__(
         self,
-        neighbors: NeighborTable | None,
+        neighbors: "NeighborTable | None",
         *,
         k0: int = 300,
         sigma0: int = 4,
@@ -120,8 +123,10 @@ class Selection:
         _, counts, reachable = next(held, self._history[0])
         if self.mode == "selective" and self.neighbors is not None and counts is not None:
             ranks = (uniforms * counts[targets]).astype(np.int64)
-            return self.neighbors.indices[targets, ranks]
-        return self._shuffled[(uniforms * reachable).astype(np.int64)]
+            drawn: np.ndarray = self.neighbors.indices[targets, ranks]
+        else:
+            drawn = self._shuffled[(uniforms * reachable).astype(np.int64)]
+        return drawn
 
     def _count_reachable(self, counts: np.ndarray | None) -> int:
         if self.neighbors is not None and counts is not None:
@@ -130,7 +135,7 @@ class Selection:
 
 
 def _check(
-    neighbors: NeighborTable | None, k0: int, sigma0: int, sigma1: int, delta: float, mode: str, n_source: int | None
+    neighbors: "NeighborTable | None", k0: int, sigma0: int, sigma1: int, delta: float, mode: str, n_source: int | None
 ) -> None:
     if mode not in MODES:
         raise InputError(f"selection mode is {mode!r}; it must be one of {', '.join(MODES)}")

@@ -39,13 +39,13 @@ def search(run: Run) -> NeighborTable:
     held = run.folder.load(run.folder.neighbors, run.neighbors_hash, names)
     if held is not None:
         return NeighborTable(**held_without_hash(held))
-    edges = describe(run)
+    edges, source = describe(run), run.need_source()
     start, size = time.monotonic(), run.experiment.descriptor_size
-    logger.info("search: %d neighbors of each target image among %d source images", run.max_k, len(run.source))
+    logger.info("search: %d neighbors of each target image among %d source images", run.max_k, len(source))
     with watching("describe target") as progress:
         target_counts = describe_domain(run.target, run.bank, edges, image_size=size, progress=progress)
     with watching("describe source") as progress:
-        source_counts = describe_domain(run.source, run.bank, edges, image_size=size, progress=progress)
+        source_counts = describe_domain(source, run.bank, edges, image_size=size, progress=progress)
     described = time.monotonic()
     with watching("search") as progress:
         table = search_exact(
@@ -72,7 +72,7 @@ def _figures(run: Run, table: NeighborTable, describe_seconds: float, search_sec
         "made_from": run.neighbors_hash,
         "method": run.experiment.retrieval.method,
         "n_target": len(table),
-        "n_source": len(run.source),
+        "n_source": len(run.need_source()),
         "max_k": table.max_k,
         "distinct_source_images": {str(k): table.distinct(np.full(len(table), k, np.int32)) for k in depths},
         "describe_seconds": round(describe_seconds, 2),

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from sjft_tf import files
 from sjft_tf.config import to_yaml
 from sjft_tf.domains import decode
 from sjft_tf.errors import InputError
@@ -23,7 +24,7 @@ from sjft_tf.retrieval import NeighborTable
 from sjft_tf.stages.descriptors import search
 from sjft_tf.stages.evaluate import evaluate
 from sjft_tf.stages.run import Run, versions
-from sjft_tf.stages.train import ROUND
+from sjft_tf.stages.train import completed_rounds
 
 GALLERY_ROWS = 8
 logger = logging.getLogger(__name__)
@@ -52,10 +53,10 @@ def draw_neighbors(run: Run, target_ids: list[str], path: pathlib.Path) -> None:
 
 def nearest(run: Run, target_id: str, count: int = 10) -> list[tuple[int, str, str, float]]:
     """Rank, id, class name and divergence of the nearest source images of one target image."""
-    position, table = position_of(run, target_id), search(run)
+    position, table, source = position_of(run, target_id), search(run), run.need_source()
     found = zip(table.indices[position, :count], table.divergences[position, :count], strict=True)
     return [
-        (rank, run.source.ids[i], run.source.class_names[run.source.labels[i]], float(divergence))
+        (rank, source.ids[i], source.class_names[source.labels[i]], float(divergence))
         for rank, (i, divergence) in enumerate(found, start=1)
     ]
 
@@ -66,8 +67,6 @@ def position_of(run: Run, target_id: str) -> int:
     Raises:
         InputError: the run keeps no neighbors, or the target has no image of that id.
     """
-    if not run.needs_neighbors:
-        raise InputError(f"this run has selection.mode {run.experiment.selection.mode}, which searches no neighbors")
     try:
         return list(run.target.ids).index(target_id)
     except ValueError:
@@ -77,16 +76,16 @@ def position_of(run: Run, target_id: str) -> int:
 
 def gallery_row(run: Run, table: NeighborTable, position: int) -> GalleryRow:
     """One target image with its neighbors at `RANKS`, as far as the table goes."""
-    ranks = [rank for rank in RANKS if rank <= table.max_k]
+    source, ranks = run.need_source(), [rank for rank in RANKS if rank <= table.max_k]
     sources = table.indices[position, [rank - 1 for rank in ranks]]
     neighbors = [
         Neighbor(
             rank=rank,
             image=decode(encoded).numpy(),
-            label=run.source.class_names[run.source.labels[index]],
+            label=source.class_names[source.labels[index]],
             divergence=float(table.divergences[position, rank - 1]),
         )
-        for rank, index, encoded in zip(ranks, sources, run.source.encoded(sources), strict=True)
+        for rank, index, encoded in zip(ranks, sources, source.encoded(sources), strict=True)
     ]
     (encoded,) = run.target.encoded(np.array([position]))
     return GalleryRow(decode(encoded).numpy(), run.target.class_names[run.target.labels[position]], neighbors)
@@ -99,7 +98,7 @@ def spread_positions(n: int, count: int = GALLERY_ROWS) -> np.ndarray:
 
 def _report_data(run: Run, metrics: dict) -> ReportData:
     e, table = run.experiment, search(run) if run.needs_neighbors else None
-    rounds = [run.folder.load(run.folder.selection(m), run.training_hash, ROUND) for m in range(e.selection.rounds)]
+    rounds = completed_rounds(run)
     test = metrics["test"] or {"rounds": [], "view": e.evaluation.view}
     gallery = [gallery_row(run, table, i) for i in spread_positions(len(run.target))] if table is not None else []
     return ReportData(
@@ -127,8 +126,7 @@ def _report_data(run: Run, metrics: dict) -> ReportData:
 
 
 def _confusion(run: Run) -> np.ndarray:
-    expected = {"probabilities": np.float32, "labels": np.int32}
-    arrays = run.folder.load(run.folder.predictions, run.metrics_hash, expected)
+    arrays = files.load_arrays(run.folder.predictions, {"probabilities": np.float32, "labels": np.int32})
     return confusion_matrix(arrays["labels"], arrays["probabilities"].argmax(axis=-1), len(run.target.class_names))
 
 

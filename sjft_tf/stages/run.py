@@ -103,6 +103,16 @@ class Run:
         """The source domain; None where the selection mode draws nothing from it."""
         return self._open("source") if self.experiment.source and self.experiment.selection.mode != "none" else None
 
+    def need_source(self) -> Domain:
+        """The source domain of a run that draws from it.
+
+        Raises:
+            InputError: the run draws nothing.
+        """
+        if self.source is None:
+            raise InputError(f"this run has selection.mode {self.experiment.selection.mode}, which searches no neighbors")
+        return self.source
+
     def _open(self, role: str, class_names: Sequence[str] | None = None) -> Domain:
         try:
             return self._domain(getattr(self.experiment, role), role, class_names)
@@ -155,8 +165,8 @@ class Run:
 
     @functools.cached_property
     def neighbors_hash(self) -> str:
-        """What `neighbors.npz` is made from; empty where there is none."""
-        if not self.needs_neighbors or self.source is None:
+        """What `neighbors.npz` is made from; empty without a source."""
+        if self.source is None:
             return ""
         settings = [self.max_k, self.experiment.retrieval.method, self.experiment.retrieval.epsilon]
         return files.digest("neighbors 1", self.edges_hash, self.source.fingerprint(), settings)

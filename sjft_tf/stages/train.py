@@ -31,11 +31,12 @@ logger = logging.getLogger(__name__)
 
 def train(run: Run) -> list[dict]:
     """Train the rounds that are not complete yet; the history of all of them comes back."""
+    neighbors = search(run) if run.needs_neighbors else None
     rounds = run.experiment.selection.rounds
-    completed = _completed_rounds(run)
+    completed = completed_rounds(run)
     if len(completed) == rounds:
         return run.folder.read_history()
-    selection = make_selection(run, search(run) if run.needs_neighbors else None)
+    selection = make_selection(run, neighbors)
     for arrays in completed:
         selection.advance(arrays["entropies"], arrays["correct"])
     history = run.folder.read_history()[: len(completed)]
@@ -60,7 +61,8 @@ def make_selection(run: Run, neighbors: NeighborTable | None) -> Selection:
     )  # fmt: skip
 
 
-def _completed_rounds(run: Run) -> list[dict[str, np.ndarray]]:
+def completed_rounds(run: Run) -> list[dict[str, np.ndarray]]:
+    """K, entropies and correctness of the rounds that are complete, in order."""
     completed: list[dict[str, np.ndarray]] = []
     for number in range(run.experiment.selection.rounds):
         arrays = run.folder.load(run.folder.selection(number), run.training_hash, ROUND)

@@ -76,12 +76,9 @@ def _sampled(target: Domain, selection: Selection, pairs: int, steps: int | None
     n_target = len(target)
 
     def sample(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        step = int(step)
-        if steps is None:
-            key, counts_step = 0, max(step - LOOKAHEAD, 0)
-        else:
-            key, counts_step = selection.round, None
-        batch = sample_batch(selection, seed, key, step, n_target=n_target, pairs=pairs, counts_step=counts_step)
+        number = int(step)
+        round, counts_step = (0, max(number - LOOKAHEAD, 0)) if steps is None else (selection.round, None)
+        batch = sample_batch(selection, seed, round, number, n_target=n_target, pairs=pairs, counts_step=counts_step)
         return batch.targets, batch.sources, batch.seeds
 
     def sample_in_graph(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

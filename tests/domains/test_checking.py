@@ -12,7 +12,7 @@ from sjft_tf.files import load_arrays, save_arrays
 def folder(tmp_path, picture, encode):
     """Seven images and a text, whose times of change do not depend on when the test runs."""
     for number in range(7):
-        (tmp_path / f"{number}.png").write_bytes(encode(picture.rotate(number), "PNG"))
+        (tmp_path / f"{number}.png").write_bytes(encode(picture.rotate(30 * number), "PNG"))
     (tmp_path / "text.png").write_bytes(b"text")
     for file in tmp_path.iterdir():
         os.utime(file, (1_000_000, 1_000_000))

@@ -4,8 +4,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from sjft_tf.domains import SyntheticImages, enlarged, squashed_view
-from sjft_tf.domains import synthetic
+from sjft_tf.domains import SyntheticImages, enlarged, squashed_view, synthetic
 from sjft_tf.errors import InputError
 
 SIZE = 32

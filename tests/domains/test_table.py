@@ -9,7 +9,7 @@ from sjft_tf.errors import InputError
 def folder(tmp_path, picture, encode):
     (tmp_path / "pictures").mkdir()
     for number in range(4):
-        (tmp_path / "pictures" / f"{number}.png").write_bytes(encode(picture.rotate(number), "PNG"))
+        (tmp_path / "pictures" / f"{number}.png").write_bytes(encode(picture.rotate(30 * number), "PNG"))
     return tmp_path
 
 

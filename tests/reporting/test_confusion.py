@@ -32,10 +32,10 @@ def test_few_classes_carry_their_counts_in_row_and_column():
 
 
 def test_names_stand_at_rows_and_columns_in_class_order_and_are_no_formulas():
-    names = ["$a_1$ & b$", "<日本>", "very long name " * 9]
+    names = ["$a_1$ & b", "<日本>", "very long name " * 9]
     with drawing.figure_style():
         texts = texts_of(confusion_picture(CONFUSION, names))
-    shown = ["$a_1$ & b$", "<日本>", "very long name…"]
+    shown = ["$a_1$ & b", "<日本>", "very long name…"]
     assert [text for text in texts if text in shown] == shown * 2
 
 

@@ -1,6 +1,11 @@
 """A small experiment on drawn folders."""
 
+from collections.abc import Callable
+
+import click.testing
 import pytest
+
+from sjft_tf.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +23,16 @@ selection: {{k0: 2, rounds: 2}}
 model: {{backbone: resnet18v2, width: 0.0625, stem: small, weights: null}}
 training: {{steps_per_round: 3, batch_size: 6, learning_rate: 0.05}}
 """
+
+
+@pytest.fixture(scope="session")
+def sjft() -> Callable[..., click.testing.Result]:
+    """Runs the command line in this process."""
+
+    def run(*arguments) -> click.testing.Result:
+        result = click.testing.CliRunner().invoke(main, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run

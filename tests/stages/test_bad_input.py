@@ -1,16 +1,9 @@
 """What a user can get wrong: one line, exit code 2, no traceback, nothing half-written."""
 
 import os
-import subprocess
-import sys
 
 import PIL.Image
 import pytest
-
-
-def _sjft(*arguments):
-    command = [sys.executable, "-m", "sjft_tf.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def _folder(path, classes, images=2):
@@ -73,14 +66,14 @@ def _foreign_weights(path):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_one_line_exit_code_2_and_nothing_left(case, tmp_path, config_text):
+def test_one_line_exit_code_2_and_nothing_left(sjft, case, tmp_path, config_text):
     path = tmp_path / "config.yaml"
     path.write_text(config_text)
     overrides, out, message = CASES[case](tmp_path)
     before = {p for p in tmp_path.rglob("*") if out not in p.parents}
     settings = [part for override in overrides for part in ("--set", override)]
-    result = _sjft("--quiet", "run", path, "--out", out, *settings)
-    assert result.returncode == 2, result.stderr
+    result = sjft("--quiet", "run", path, "--out", out, *settings)
+    assert result.exit_code == 2, result.output
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1 and message in lines[0] and lines[0].startswith("sjft-tf: "), result.stderr
     assert result.stdout == ""
@@ -88,19 +81,19 @@ def test_one_line_exit_code_2_and_nothing_left(case, tmp_path, config_text):
     assert not list(tmp_path.rglob("*.tmp-*"))
 
 
-def test_a_run_folder_of_another_config_is_left_alone(tmp_path, config_text):
+def test_a_run_folder_of_another_config_is_left_alone(sjft, tmp_path, config_text):
     path, out = tmp_path / "config.yaml", tmp_path / "run"
     path.write_text(config_text)
-    assert _sjft("--quiet", "describe", path, "--out", out).returncode == 0
+    assert sjft("--quiet", "describe", path, "--out", out).exit_code == 0
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-    result = _sjft("run", path, "--out", out, "--set", "selection.k0=3")
-    assert result.returncode == 2
+    result = sjft("run", path, "--out", out, "--set", "selection.k0=3")
+    assert result.exit_code == 2
     assert "selection.k0 is 2 there and 3 here" in result.stderr and len(result.stderr.strip().splitlines()) == 1
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
-def test_a_missing_config_and_a_stray_flag(tmp_path, config_text):
-    result = _sjft("run", tmp_path / "no.yaml", "--out", tmp_path / "run")
-    assert result.returncode == 2 and "No such file" in result.stderr
-    assert _sjft("run", "--speed").returncode == 2
+def test_a_missing_config_and_a_stray_flag(sjft, tmp_path, config_text):
+    result = sjft("run", tmp_path / "no.yaml", "--out", tmp_path / "run")
+    assert result.exit_code == 2 and "No such file" in result.stderr
+    assert sjft("run", "--speed").exit_code == 2
     assert not list(tmp_path.iterdir())

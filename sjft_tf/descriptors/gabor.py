@@ -7,7 +7,7 @@ Since cos(a - b) = cos a cos b + sin a sin b, its convolution with a kernel g is
     G_k = sum_m g[m] cos(pi k m / n),  S_k = sum_m g[m] sin(pi k m / n),
 
 in two dimensions four such terms. This is exact for kernels of any support, however small the image, and consists of
-products of n x n matrices: three to four times as fast at 64 pixels as Fourier transforms, as fast at 224.
+products of n x n matrices. Measured against fast Fourier transforms, it takes 0.3 of their time at 64 pixels, 1.3 at 224.
 Two facts spare half of the terms. A kernel's real part does not change under a half turn and has only the terms
 (cos, cos) and (sin, sin); its imaginary part changes sign and has only the mixed ones. And turning a kernel from an
 angle to pi minus that angle mirrors x, which changes the sign of the terms that are odd in x.

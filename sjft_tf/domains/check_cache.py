@@ -46,8 +46,8 @@ def read_cache(path: str | os.PathLike) -> dict[str, CheckedFile]:
     if table["rules"].tolist() != _RULES:
         return {}
     names, reasons = _unpacked(table["names"]), _unpacked(table["reasons"])
-    numbers = zip(*(table[field].tolist() for field in _NUMBERS), strict=True)
-    return {name: CheckedFile(*row, reason) for name, row, reason in zip(names, numbers, reasons, strict=True)}
+    numbers = [table[field].tolist() for field in _NUMBERS]
+    return {name: CheckedFile(*fields) for name, *fields in zip(names, *numbers, reasons, strict=True)}
 
 
 def write_cache(path: str | os.PathLike, files: Mapping[str, CheckedFile]) -> None:

@@ -122,17 +122,13 @@ def _supervised_keys(name: str, info: Any) -> tuple[str, str]:
     """Names of the features that hold the image and the label."""
     import tensorflow_datasets as tfds
 
-    wanted = (tfds.features.Image, tfds.features.ClassLabel)
-    keys = info.supervised_keys
-    if (
-        not keys
-        or len(keys) != 2
-        or not all(isinstance(info.features.get(k), w) for k, w in zip(keys, wanted, strict=True))
-    ):
-        raise InputError(
-            f"TFDS data set {name!r} is not one of images with a class each; its features: {list(info.features)}"
-        )
-    return keys
+    features = dict(info.features.items())
+    match info.supervised_keys:
+        case (str(image), str(label)):
+            is_image = isinstance(features[image], tfds.features.Image)
+            if is_image and isinstance(features[label], tfds.features.ClassLabel):
+                return image, label
+    raise InputError(f"TFDS data set {name!r} is not one of images with a class each; its features: {list(features)}")
 
 
 def _renumbered(name: str, labels: np.ndarray, own_names: Sequence[str], class_names: Sequence[str]) -> np.ndarray:

@@ -55,7 +55,12 @@ def joint_model(
         if count < 1:
             raise InputError(f"{domain}_classes is {count}; it must be 1 or more")
     trunk = build_trunk(
-        backbone, image_size=image_size, width=width, alpha=alpha, stem=stem, imagenet=weights == "imagenet",
+        backbone,
+        image_size=image_size,
+        width=width,
+        alpha=alpha,
+        stem=stem,
+        imagenet=weights == "imagenet",
         bn_momentum=bn_momentum,
     )
     if weights is not None and weights != "imagenet":

@@ -20,7 +20,6 @@ LayerArrays = dict[str, dict[str, np.ndarray]]
 T = TypeVar("T")
 
 _NAMELESS = re.compile(r"^variable_\d+$")  # Keras numbers variables without a name over the whole process
-_NOT_LAYERS = re.compile(r"^/optimizer/|/seed_generator[^/]*/")  # what Keras stores beside the layers
 
 
 def read_weights(path: str | os.PathLike[str]) -> LayerArrays:
@@ -89,7 +88,7 @@ def _named_arrays(file: h5py.File) -> Iterator[tuple[str, np.ndarray]]:
     groups: list[h5py.Group] = []
     file.visititems(lambda name, item: groups.append(item) if name.endswith("/vars") else None)
     for group in groups:
-        if "name" in group.attrs and not _NOT_LAYERS.search(group.name):
+        if "name" in group.attrs and not group.name.startswith("/optimizer/"):
             for position in sorted(group, key=int):
                 yield f"{group.attrs['name']}/{position}", np.asarray(group[position])
 

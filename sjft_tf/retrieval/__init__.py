@@ -5,7 +5,7 @@ What is done with the table is `selection`'s; how images become descriptors is `
 
 from sjft_tf.retrieval.divergence import lift_sources, lift_targets, symmetric_kl
 from sjft_tf.retrieval.exact import ExactSearch, search_exact
-from sjft_tf.retrieval.find import find_neighbors
+from sjft_tf.retrieval.find import find_neighbors, search_domain
 from sjft_tf.retrieval.neighbor_table import NeighborTable
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "find_neighbors",
     "lift_sources",
     "lift_targets",
+    "search_domain",
     "search_exact",
     "symmetric_kl",
 ]

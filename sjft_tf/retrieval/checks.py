@@ -11,25 +11,26 @@ _ROWS = 4096  # images at a time
 def check_weights(channel_weights: np.ndarray, n_channels: int) -> None:
     """Raise InputError unless every channel has one positive, finite weight."""
     if channel_weights.shape != (n_channels,):
-        raise InputError(f"channel weights have shape {channel_weights.shape}; the descriptors have {n_channels} channels")
+        raise InputError(f"channel weights have shape {channel_weights.shape}; there are {n_channels} channels")
     wrong = np.flatnonzero(~(np.isfinite(channel_weights) & (channel_weights > 0)))
     if len(wrong):
-        raise InputError(f"the weight of channel {wrong[0]} is {channel_weights[wrong[0]]}; it must be positive and finite")
+        weight = channel_weights[wrong[0]]
+        raise InputError(f"the weight of channel {wrong[0]} is {weight}; it must be positive and finite")
 
 
 def check_source(source_counts: np.ndarray, target_counts: np.ndarray) -> None:
-    """Raise InputError unless the source's descriptors can be compared with the target's, itself checked."""
-    if np.shape(source_counts)[1:] != target_counts.shape[1:]:
+    """Raise InputError unless the source's descriptors can be compared with the target's, which are in order."""
+    if source_counts.shape[1:] != target_counts.shape[1:]:
         raise InputError(
-            f"source descriptors have shape {np.shape(source_counts)}, target descriptors {target_counts.shape}; channels "
-            "and bins must be equal"
+            f"source descriptors have shape {source_counts.shape} and target descriptors {target_counts.shape}; "
+            "channels and bins must be the same"
         )
     sizes, expected = map_sizes(source_counts, "source"), map_sizes(target_counts[:1], "target")
     if (sizes != expected).any():
         channel = int((sizes != expected).argmax())
         raise InputError(
-            f"the response map of channel {channel} has {sizes[channel]} pixels in the source and {expected[channel]} in "
-            "the target; describe both at one image size"
+            f"channel {channel} counts {sizes[channel]} pixels in the source and {expected[channel]} in the target; "
+            "describe both at one image size"
         )
 
 
@@ -45,8 +46,7 @@ def map_sizes(counts: np.ndarray, side: str) -> np.ndarray:
     """
     if counts.ndim != 3 or 0 in counts.shape or not np.issubdtype(counts.dtype, np.integer):
         raise InputError(
-            f"{side} descriptors are {counts.dtype} of shape {counts.shape}; expected integers [images, channels, bins], "
-            "none of them 0"
+            f"{side} descriptors are {counts.dtype} {counts.shape}; expected uint16 [images, channels, bins]"
         )
     sizes = counts[0].sum(axis=1, dtype=np.int64)
     if (sizes <= 0).any():
@@ -56,7 +56,9 @@ def map_sizes(counts: np.ndarray, side: str) -> np.ndarray:
         if (sums != sizes).any():
             image, channel = np.argwhere(sums != sizes)[0]
             raise InputError(
-                f"{side} image {tile.start + image} has {sums[image, channel]} counts in channel {channel}, image 0 has "
-                f"{sizes[channel]}; describe all images at one size"
+                f"{side} image {tile.start + image} has {sums[image, channel]} counts in channel {channel} and "
+                f"image 0 has {sizes[channel]}; describe all images at one size"
             )
+        if (counts[tile] < 0).any():
+            raise InputError(f"{side} descriptors have a negative count; a bin counts pixels")
     return sizes

@@ -128,7 +128,8 @@ def distributions(counts: np.ndarray) -> np.ndarray:
     if (totals <= 0).any():
         image, channel = np.argwhere(totals[..., 0] <= 0)[0]
         raise InputError(f"the histogram of image {image}, channel {channel} has no counts; every map has pixels")
-    return counts / totals
+    histograms: np.ndarray = counts / totals
+    return histograms
 
 
 def _empty_lift(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

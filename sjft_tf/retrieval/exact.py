@@ -19,7 +19,7 @@ from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
 from sjft_tf.retrieval.checks import check_source, check_weights, map_sizes
 from sjft_tf.retrieval.divergence import EPSILON
-from sjft_tf.retrieval.lifted import LiftedTargets, short_lift
+from sjft_tf.retrieval.lifted import Lift, LiftedTargets
 from sjft_tf.retrieval.neighbor_table import NeighborTable
 from sjft_tf.retrieval.tiles import in_threads, tiles
 
@@ -91,9 +91,10 @@ class ExactSearch:
         if not 0 < epsilon < 1:
             raise InputError(f"epsilon is {epsilon}; it must be above 0 and below 1")
         n_channels = len(map_sizes(target_counts, "target"))
-        self._counts, self._weights = target_counts, np.asarray(channel_weights, np.float64)
-        check_weights(self._weights, n_channels)
-        self._lift = short_lift(target_counts, self._weights, epsilon)
+        weights = np.asarray(channel_weights, np.float64)
+        check_weights(weights, n_channels)
+        self._counts = target_counts
+        self._lift = Lift.short(target_counts, weights, epsilon)
         self._max_k, self._tile_rows = max_k, tile_rows
         self._lists = np.empty((len(target_counts), 0), np.int64)
         self._pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
@@ -111,7 +112,7 @@ class ExactSearch:
         check_source(counts, self._counts)
         parts = []
         for tile in tiles(len(self._counts), self._tile_rows):
-            targets = LiftedTargets(self._counts[tile], self._weights, self._lift, self._pool, self._tile_rows)
+            targets = LiftedTargets(self._counts[tile], self._lift, source_rows=self._tile_rows, pool=self._pool)
             parts.append(self._search(targets, start, counts, self._lists[tile]))
         self._lists = np.concatenate(parts)
 
@@ -125,7 +126,9 @@ class ExactSearch:
         if width == 0:
             raise InputError("the source has no images; a search needs at least one")
         if width < self._max_k:
-            _logger.warning("max_k is %d; the source has only %d images, so every list holds them all", self._max_k, width)
+            _logger.warning(
+                "max_k is %d; the source has only %d images, so every list holds them all", self._max_k, width
+            )
         return NeighborTable((self._lists & 0xFFFFFFFF).astype(np.int32), _divergences(self._lists))
 
     def _search(self, targets: LiftedTargets, start: int, counts: np.ndarray, lists: np.ndarray) -> np.ndarray:
@@ -154,9 +157,7 @@ class ExactSearch:
             in_threads(self._pool, find, len(scores))
         return smallest
 
-    def _evaluate(
-        self, targets: LiftedTargets, counts: np.ndarray, candidates: np.ndarray, scores: np.ndarray
-    ) -> None:
+    def _evaluate(self, targets: LiftedTargets, counts: np.ndarray, candidates: np.ndarray, scores: np.ndarray) -> None:
         """Put divergences in the place of the candidates' scores."""
         for tile in tiles(len(counts), self._tile_rows):
             rows, columns = np.nonzero(candidates[:, tile])

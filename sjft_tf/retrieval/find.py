@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from sjft_tf import files
-from sjft_tf.descriptors import FilterBank, GaborBank, describe, fit_bin_edges
+from sjft_tf.descriptors import BinEdges, FilterBank, GaborBank, describe, fit_bin_edges
 from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
@@ -36,8 +36,7 @@ def find_neighbors(
 ) -> NeighborTable:
     """The source images whose descriptors are nearest to those of each target image.
 
-    Fits bin edges on the target, describes both domains and searches exactly. The source is described and searched block
-    by block, so memory holds a few hundred megabytes of it, however large it is.
+    Fits bin edges on the target, describes both domains and searches exactly.
 
     Args:
         target: the target's training images.
@@ -71,20 +70,52 @@ def find_neighbors(
         if held := _held(path, key):
             return held
     images = 3 * len(target) + len(source)
-    fitting = _within(progress, 0, images)
+    fitting, searching = _within(progress, 0, images), _within(progress, 2 * len(target), images)
     edges = fit_bin_edges(target, bank, image_size=image_size, bins=bins, binning=binning, progress=fitting)
-    describing = _within(progress, 2 * len(target), images)
-    target_counts = describe(target, bank, edges, image_size=image_size, progress=describing)
-    search = ExactSearch(target_counts, bank.channel_weights, max_k=max_k, epsilon=epsilon)
-    for block in tiles(len(source), max(1, _BLOCK_BYTES // target_counts[0].nbytes)):
-        describing = _within(progress, 3 * len(target) + block.start, images)
-        rows = np.arange(block.start, block.stop)
-        counts = describe(source, bank, edges, image_size=image_size, indices=rows, progress=describing)
-        search.add(block.start, counts)
-    table = search.table()
+    table = search_domain(
+        target, source, bank, edges, max_k=max_k, image_size=image_size, epsilon=epsilon, progress=searching
+    )
     if path is not None:
         table.save(path, made_from=key)
     return table
+
+
+def search_domain(
+    target: Domain,
+    source: Domain,
+    bank: FilterBank,
+    edges: BinEdges,
+    *,
+    max_k: int,
+    image_size: int,
+    epsilon: float = EPSILON,
+    progress: Progress | None = None,
+) -> NeighborTable:
+    """`find_neighbors` with the bin edges at hand.
+
+    The source is described and searched block by block, so memory holds a few hundred megabytes of it, however large.
+
+    Args:
+        target: the target's training images.
+        source: the images to borrow from.
+        bank: the filter bank.
+        edges: the bin edges of its channels, fitted on the target.
+        max_k: as in `find_neighbors`; so are `image_size` and `epsilon`.
+        progress: told of images described.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+    images = len(target) + len(source)
+    describing = _within(progress, 0, images)
+    target_counts = describe(target, bank, edges, image_size=image_size, progress=describing)
+    search = ExactSearch(target_counts, bank.channel_weights, max_k=max_k, epsilon=epsilon)
+    for block in tiles(len(source), max(1, _BLOCK_BYTES // target_counts[0].nbytes)):
+        describing = _within(progress, len(target) + block.start, images)
+        rows = np.arange(block.start, block.stop)
+        counts = describe(source, bank, edges, image_size=image_size, indices=rows, progress=describing)
+        search.add(block.start, counts)
+    return search.table()
 
 
 def _folder(path: str | os.PathLike) -> pathlib.Path:

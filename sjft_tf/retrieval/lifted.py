@@ -1,4 +1,4 @@
-"""Divergences of many pairs from their lifted vectors, each with a bound on what rounding did to it.
+"""Divergences of many pairs from their lifted vectors, each with a bound of what rounding did to it.
 
 The divergence is `offset - <u, v>`. A sum of n products in any order is wrong by at most about n times the unit
 roundoff times `|u| |v|` (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1): a bound that holds
@@ -6,8 +6,7 @@ for every BLAS, number of threads and tile size, and that float32 as well as flo
 """
 
 import concurrent.futures
-import functools
-from typing import Any
+import dataclasses
 
 import numpy as np
 
@@ -15,22 +14,36 @@ from sjft_tf.retrieval.divergence import lift_sources, lift_targets, symmetric_k
 from sjft_tf.retrieval.tiles import in_threads
 
 _UNIT32, _UNIT64 = 2.0**-24, 2.0**-53
-_POPULAR = 0.06  # share of the target images from which a source image is worth a product with all of them
-_GATHERED = 64  # source vectors brought together at a time
 _SAMPLE = 256  # target images that center and scale of the lift are taken from
+_GATHERED = 64  # source vectors brought together at a time
 
 
-def short_lift(target_counts: np.ndarray, channel_weights: np.ndarray, epsilon: float) -> dict[str, Any]:
-    """Arguments for `lift_targets` and `lift_sources` that make the vectors short, and so the bounds tight.
+@dataclasses.dataclass(frozen=True)
+class Lift:
+    """What the vectors of both sides must have in common; see `lift_targets`."""
 
-    The logarithms are centered on the target, and the halves of `u` get equal length.
-    """
-    sample = target_counts[:: -(-len(target_counts) // _SAMPLE)]
-    u, _ = lift_targets(sample, channel_weights, epsilon=epsilon)
-    probabilities, logs = np.split(u[:, :-1], 2, axis=1)
-    center = logs.mean(axis=0)
-    scale = np.sqrt(np.linalg.norm(logs - center) / np.linalg.norm(probabilities))
-    return {"center": center.reshape(sample.shape[1:]), "scale": float(scale) or 1.0, "epsilon": epsilon}
+    channel_weights: np.ndarray
+    center: np.ndarray
+    scale: float
+    epsilon: float
+
+    @classmethod
+    def short(cls, target_counts: np.ndarray, channel_weights: np.ndarray, epsilon: float) -> "Lift":
+        """A lift to short vectors, which have tight bounds: logarithms centered on the target, halves of equal length."""
+        sample = target_counts[:: -(-len(target_counts) // _SAMPLE)]
+        u, _ = lift_targets(sample, channel_weights, epsilon=epsilon)
+        probabilities, logs = np.split(u[:, :-1], 2, axis=1)
+        center = logs.mean(axis=0)
+        scale = float(np.sqrt(np.linalg.norm(logs - center) / np.linalg.norm(probabilities)))
+        return cls(channel_weights, center.reshape(sample.shape[1:]), scale or 1.0, epsilon)
+
+    def targets(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`u` and offsets of target descriptors."""
+        return lift_targets(counts, self.channel_weights, center=self.center, scale=self.scale, epsilon=self.epsilon)
+
+    def sources(self, counts: np.ndarray) -> np.ndarray:
+        """`v` of source descriptors."""
+        return lift_sources(counts, self.channel_weights, center=self.center, scale=self.scale, epsilon=self.epsilon)
 
 
 class LiftedTargets:
@@ -38,34 +51,23 @@ class LiftedTargets:
 
     Args:
         counts: `[n, D, bins]` descriptors.
-        channel_weights: `[D]` float64.
-        lift: center, scale and epsilon; what comes out depends on epsilon only.
-        pool: threads for the work that BLAS does not spread over the cores.
+        lift: the lift of both sides; what comes out depends on its weights and epsilon only.
         source_rows: the most source images that one call will bring.
+        pool: threads for the work that BLAS does not spread over the cores.
     """
 
-    def __init__(
-        self,
-        counts: np.ndarray,
-        channel_weights: np.ndarray,
-        lift: dict[str, Any],
-        pool: concurrent.futures.Executor,
-        source_rows: int,
-    ) -> None:
-        self._symmetric_kl = functools.partial(
-            symmetric_kl, channel_weights=channel_weights, epsilon=lift["epsilon"]
-        )
-        self._lift_sources = functools.partial(lift_sources, channel_weights=channel_weights, **lift)
-        self._counts, self._pool = counts, pool
-        self._u, self._offsets = lift_targets(counts, channel_weights, **lift)
+    def __init__(self, counts: np.ndarray, lift: Lift, *, source_rows: int, pool: concurrent.futures.Executor) -> None:
+        self._counts, self._lift, self._pool = counts, lift, pool
+        self._u, self._offsets = lift.targets(counts)
         self._lengths = _lengths(self._u)
         self._left = -np.hstack([self._u, self._lengths[:, None]]).astype(np.float32)
         self._right = np.empty((source_rows, self._left.shape[1]), np.float32)
         self._v = np.empty((source_rows, self._u.shape[1]))
-        terms = self._u.shape[1] + 8  # a few more than there are products, for the rounding of their factors
-        self._slack32, self._slack64 = 1.1 * terms * _UNIT32, 2 * terms * _UNIT64
-        log_errors = 16 * _UNIT64 * (2 - np.log(lift["epsilon"])) * channel_weights.sum()
-        self._offset_errors = self._slack64 * channel_weights.max() * self._lengths**2 + log_errors
+        # a few terms more than there are products, and the square root, are for the rounding of the factors themselves
+        terms, weights = self._u.shape[1] + 8, lift.channel_weights
+        self._slack32, self._slack64 = 1.1 * terms * _UNIT32, terms * (2 + np.sqrt(len(weights))) * _UNIT64
+        log_errors = 16 * _UNIT64 * (2 - np.log(lift.epsilon)) * weights.sum()
+        self._offset_errors = self._slack64 * weights.max() * self._lengths**2 + log_errors
 
     def scores(self, source_counts: np.ndarray, out: np.ndarray) -> None:
         """Write the scores of `[m, D, bins]` source descriptors to `out`, `[n, m]` float32.
@@ -76,7 +78,7 @@ class LiftedTargets:
         right = self._right[: len(source_counts)]
 
         def lift(part: slice) -> None:
-            v = self._lift_sources(source_counts[part])
+            v = self._lift.sources(source_counts[part])
             right[part, :-1] = v
             right[part, -1] = self._slack32 * _lengths(v)
 
@@ -104,33 +106,24 @@ class LiftedTargets:
         uncertain = np.flatnonzero(values != others)
         for pairs in np.split(uncertain, np.flatnonzero(np.diff(rows[uncertain])) + 1):
             if len(pairs):
-                row = rows[pairs[0]]
-                values[pairs] = self._symmetric_kl(self._counts[row : row + 1], source_counts[columns[pairs]])[0]
+                values[pairs] = self._direct(rows[pairs[0]], source_counts[columns[pairs]])
         return values
+
+    def _direct(self, row: int, source_counts: np.ndarray) -> np.ndarray:
+        """Divergences of one target image, term by term."""
+        counts, lift = self._counts[row : row + 1], self._lift
+        return symmetric_kl(counts, source_counts, lift.channel_weights, epsilon=lift.epsilon)[0]
 
     def _estimates(
         self, source_counts: np.ndarray, rows: np.ndarray, columns: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The divergences of pairs by inner products in float64, and bounds of their errors."""
-        v, lengths = self._v[: len(source_counts)], np.empty(len(source_counts))
+        """Divergences of pairs by inner products in float64, and bounds of their errors."""
+        v, lengths, products = self._v[: len(source_counts)], np.empty(len(source_counts)), np.empty(len(rows))
+        firsts = np.searchsorted(rows, np.arange(len(self._u) + 1))
 
         def lift(part: slice) -> None:
-            v[part] = self._lift_sources(source_counts[part])
+            v[part] = self._lift.sources(source_counts[part])
             lengths[part] = _lengths(v[part])
-
-        in_threads(self._pool, lift, len(v))
-        products = np.empty(len(rows))
-        popular = np.bincount(columns, minlength=len(v)) > _POPULAR * len(self._u)
-        among = popular[columns]
-        products[among] = (self._u @ v[popular].T)[rows[among], (np.cumsum(popular) - 1)[columns[among]]]
-        products[~among] = self._scattered_products(v, rows[~among], columns[~among])
-        errors = self._slack64 * self._lengths[rows] * lengths[columns] + self._offset_errors[rows]
-        return self._offsets[rows] - products, errors
-
-    def _scattered_products(self, v: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Inner products of pairs, one target image after the other; `rows` ascend."""
-        products = np.empty(len(rows))
-        firsts = np.searchsorted(rows, np.arange(len(self._u) + 1))
 
         def multiply(part: slice) -> None:
             room = np.empty((_GATHERED, v.shape[1]))
@@ -140,8 +133,10 @@ class LiftedTargets:
                     near = np.take(v, columns[pairs], axis=0, out=room[: pairs.stop - first], mode="clip")
                     products[pairs] = np.vecdot(near, self._u[row])
 
+        in_threads(self._pool, lift, len(v))
         in_threads(self._pool, multiply, len(self._u))
-        return products
+        errors = self._slack64 * self._lengths[rows] * lengths[columns] + self._offset_errors[rows]
+        return self._offsets[rows] - products, errors
 
 
 def _lengths(vectors: np.ndarray) -> np.ndarray:

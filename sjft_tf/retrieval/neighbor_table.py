@@ -38,9 +38,9 @@ class NeighborTable:
     @property
     def max_k(self) -> int:
         """The number of neighbors of each target image."""
-        return self.indices.shape[1]
+        return int(self.indices.shape[1])
 
-    def distinct(self, counts: np.ndarray) -> int:
+    def distinct(self, counts: np.ndarray | int) -> int:
         """The number of distinct source images within the first `counts[i]` entries of every row i.
 
         Args:

@@ -7,8 +7,7 @@ import numpy as np
 
 from sjft_tf import files
 from sjft_tf.descriptors import BinEdges, fit_bin_edges
-from sjft_tf.descriptors import describe as describe_domain
-from sjft_tf.retrieval import NeighborTable, search_exact
+from sjft_tf.retrieval import NeighborTable, search_domain
 from sjft_tf.stages.run import Run
 from sjft_tf.stages.watching import watching
 
@@ -40,22 +39,16 @@ def search(run: Run) -> NeighborTable:
     if held is not None:
         return NeighborTable(**held_without_hash(held))
     edges, source = describe(run), run.need_source()
-    start, size = time.monotonic(), run.experiment.descriptor_size
+    start = time.monotonic()
     logger.info("search: %d neighbors of each target image among %d source images", run.max_k, len(source))
-    with watching("describe target") as progress:
-        target_counts = describe_domain(run.target, run.bank, edges, image_size=size, progress=progress)
-    with watching("describe source") as progress:
-        source_counts = describe_domain(source, run.bank, edges, image_size=size, progress=progress)
-    described = time.monotonic()
-    with watching("search") as progress:
-        table = search_exact(
-            target_counts, source_counts, run.bank.channel_weights,
-            max_k=run.max_k, epsilon=run.experiment.retrieval.epsilon, progress=progress,
+    with watching("describe and search") as progress:
+        table = search_domain(
+            run.target, source, run.bank, edges, max_k=run.max_k, image_size=run.experiment.descriptor_size,
+            epsilon=run.experiment.retrieval.epsilon, progress=progress,
         )  # fmt: skip
-    finished = time.monotonic()
     run.folder.save(run.folder.neighbors, run.neighbors_hash, indices=table.indices, divergences=table.divergences)
-    files.write_json(run.folder.retrieval, _figures(run, table, described - start, finished - described))
-    run.folder.record_stage("search", run.neighbors_hash, finished - start)
+    files.write_json(run.folder.retrieval, _figures(run, table))
+    run.folder.record_stage("search", run.neighbors_hash, time.monotonic() - start)
     logger.info("search: %s", table.summary())
     return table
 
@@ -65,7 +58,7 @@ def held_without_hash(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array for name, array in arrays.items() if name != "made_from"}
 
 
-def _figures(run: Run, table: NeighborTable, describe_seconds: float, search_seconds: float) -> dict:
+def _figures(run: Run, table: NeighborTable) -> dict:
     k0 = run.experiment.selection.k0
     depths = sorted({min(k, table.max_k) for k in (k0, 10, 100, 1000, table.max_k)})
     return {
@@ -74,7 +67,5 @@ def _figures(run: Run, table: NeighborTable, describe_seconds: float, search_sec
         "n_target": len(table),
         "n_source": len(run.need_source()),
         "max_k": table.max_k,
-        "distinct_source_images": {str(k): table.distinct(np.full(len(table), k, np.int32)) for k in depths},
-        "describe_seconds": round(describe_seconds, 2),
-        "search_seconds": round(search_seconds, 2),
+        "distinct_source_images": {str(k): table.distinct(k) for k in depths},
     }

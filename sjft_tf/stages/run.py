@@ -110,7 +110,9 @@ class Run:
             InputError: the run draws nothing.
         """
         if self.source is None:
-            raise InputError(f"this run has selection.mode {self.experiment.selection.mode}, which searches no neighbors")
+            raise InputError(
+                f"this run has selection.mode {self.experiment.selection.mode}, which searches no neighbors"
+            )
         return self.source
 
     def _open(self, role: str, class_names: Sequence[str] | None = None) -> Domain:

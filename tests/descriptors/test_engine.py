@@ -9,14 +9,19 @@ SIZE, DRAWN = 14, 16  # images of 16 pixels are not resized, only cut to the cen
 SMALL = GaborBank(scales=2, orientations=3)
 
 
-@pytest.fixture
-def target(drawn_images, rng):
-    return drawn_images(rng.integers(0, 256, (7, DRAWN, DRAWN, 3), np.uint8))
+@pytest.fixture(scope="module")
+def target(drawn_images):
+    return drawn_images(np.random.default_rng(0).integers(0, 256, (7, DRAWN, DRAWN, 3), np.uint8))
 
 
-@pytest.fixture
-def source(drawn_images, rng):
-    return drawn_images((rng.integers(0, 256, (5, DRAWN, DRAWN, 3)) // 3).astype(np.uint8))
+@pytest.fixture(scope="module")
+def edges(target):
+    return fit_bin_edges(target, SMALL, image_size=SIZE, bins=4)
+
+
+@pytest.fixture(scope="module")
+def everything(target, edges):
+    return describe(target, SMALL, edges, image_size=SIZE)
 
 
 class TwoSizes:
@@ -33,8 +38,9 @@ class TwoSizes:
         return {}
 
 
-def test_descriptors_equal_a_slow_numpy_evaluation(slow, target, source):
+def test_descriptors_equal_a_slow_numpy_evaluation(slow, drawn_images, target):
     edges = fit_bin_edges(target, GaborBank(), image_size=SIZE, bins=8, fine_bins=100)
+    source = drawn_images(target.images[:5] // 3)
     counts = describe(source, GaborBank(), edges, image_size=SIZE)
     slow_target, slow_source = (
         np.stack([slow.responses(image[1:-1, 1:-1] @ (0.299, 0.587, 0.114), 4, 6) for image in domain.images])
@@ -49,22 +55,17 @@ def test_descriptors_equal_a_slow_numpy_evaluation(slow, target, source):
     assert counts.sum() == expected.sum() == 5 * 48 * SIZE**2
 
 
-def test_equal_mass_bins_hold_equal_shares_of_the_target(target):
-    edges = fit_bin_edges(target, SMALL, image_size=SIZE, bins=4)
-    share = describe(target, SMALL, edges, image_size=SIZE).sum(0) / (len(target) * SIZE**2)
-    np.testing.assert_allclose(share, 0.25, atol=0.01)
+def test_equal_mass_bins_hold_equal_shares_of_the_target(everything):
+    np.testing.assert_allclose(everything.sum(0) / everything[:, 0].sum(), 0.25, atol=0.01)
 
 
-def test_the_size_of_batches_changes_nothing(target, source):
-    first, second = (fit_bin_edges(target, SMALL, image_size=SIZE, batch_size=size) for size in (3, 7))
-    np.testing.assert_array_equal(first.edges, second.edges)
-    singly, together = (describe(source, SMALL, first, image_size=SIZE, batch_size=size) for size in (1, 5))
-    np.testing.assert_array_equal(singly, together)
+def test_the_size_of_batches_changes_nothing(target, edges, everything):
+    again = fit_bin_edges(target, SMALL, image_size=SIZE, bins=4, batch_size=3)
+    np.testing.assert_array_equal(again.edges, edges.edges)
+    np.testing.assert_array_equal(describe(target, SMALL, edges, image_size=SIZE, batch_size=1), everything)
 
 
-def test_indices_choose_and_order_the_images(target):
-    edges = fit_bin_edges(target, SMALL, image_size=SIZE)
-    everything = describe(target, SMALL, edges, image_size=SIZE)
+def test_indices_choose_and_order_the_images(target, edges, everything):
     chosen = np.array([6, 0, 3, 3])
     np.testing.assert_array_equal(describe(target, SMALL, edges, image_size=SIZE, indices=chosen), everything[chosen])
     assert describe(target, SMALL, edges, image_size=SIZE, indices=chosen[:0]).shape == (0, *everything.shape[1:])
@@ -83,8 +84,12 @@ def test_groups_of_different_sizes_are_described_side_by_side(slow, target):
 
 def test_progress_is_told_of_every_image(target):
     told = []
-    edges = fit_bin_edges(target, SMALL, image_size=SIZE, batch_size=4, progress=lambda *numbers: told.append(numbers))
-    describe(target, SMALL, edges, image_size=SIZE, batch_size=4, progress=lambda *numbers: told.append(numbers))
+
+    def tell(done, total):
+        told.append((done, total))
+
+    edges = fit_bin_edges(target, TwoSizes(), image_size=SIZE, bins=2, batch_size=4, progress=tell)
+    describe(target, TwoSizes(), edges, image_size=SIZE, batch_size=4, progress=tell)
     assert told == [(4, 14), (7, 14), (11, 14), (14, 14), (4, 7), (7, 7)]
 
 
@@ -111,10 +116,9 @@ def test_maps_too_large_for_uint16_are_refused(target):
             attempt()
 
 
-def test_unusable_values_are_refused(target, drawn_images):
-    edges = fit_bin_edges(target, TwoSizes(), image_size=SIZE, bins=2)
-    with pytest.raises(InputError, match="the bin edges have 4 channels; the filter bank has 12"):
-        describe(target, SMALL, edges, image_size=SIZE)
+def test_unusable_values_are_refused(target, edges, drawn_images):
+    with pytest.raises(InputError, match="the bin edges have 12 channels; the filter bank has 4"):
+        describe(target, TwoSizes(), edges, image_size=SIZE)
     with pytest.raises(InputError, match="number of bins is 1"):
         fit_bin_edges(target, SMALL, image_size=SIZE, bins=1)
     with pytest.raises(InputError, match="image size is 0"):

@@ -145,7 +145,9 @@ def test_broken_files_are_refused(broken):
             pytest.fail(f"decoded: {what}")
 
 
-@pytest.mark.parametrize("what", ["JPEG of 65500 x 65500", "PNG bomb", "BMP of 2^31 rows", "GIF with a frame of 65535 x 65535"])
+@pytest.mark.parametrize(
+    "what", ["JPEG of 65500 x 65500", "PNG bomb", "BMP of 2^31 rows", "GIF with a frame of 65535 x 65535"]
+)
 def test_a_bomb_is_refused_for_what_its_header_says(broken, what):
     with pytest.raises(tf.errors.InvalidArgumentError, match="its header says"):
         decode(broken[what])

@@ -125,7 +125,9 @@ def test_a_folder_of_no_use_is_one_clear_line(fill, tmp_path, images, files, mes
 
 
 def test_a_class_that_the_given_names_lack_is_named_with_the_nearest(flowers):
-    with pytest.raises(InputError, match="class 'iris b' is not among the 3 given class names; the nearest is 'iris_b'"):
+    with pytest.raises(
+        InputError, match="class 'iris b' is not among the 3 given class names; the nearest is 'iris_b'"
+    ):
         ImageFolder(flowers, class_names=["iris", "iris_b", "rose"])
 
 

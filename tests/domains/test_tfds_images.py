@@ -19,6 +19,7 @@ def images():
 class TinyFlowers(tfds.core.GeneratorBasedBuilder):
     """Random pictures; image `i` has label `i % 3` in `train`, and none in `test`."""
 
+    __module__ = "alone"  # else TFDS looks for its files in a package
     VERSION = tfds.core.Version("1.0.0")
 
     def _info(self):
@@ -43,6 +44,7 @@ class TinyFlowers(tfds.core.GeneratorBasedBuilder):
 class TinyTexts(tfds.core.GeneratorBasedBuilder):
     """A data set that is not of images."""
 
+    __module__ = "alone"  # else TFDS looks for its files in a package
     VERSION = tfds.core.Version("1.0.0")
 
     def _info(self):
@@ -103,7 +105,9 @@ def test_slices_partition_the_split(data_dir):
 
 
 def test_given_class_names_renumber_the_labels(data_dir):
-    domain = TFDSImages("tiny_flowers", split="train", data_dir=data_dir, class_names=["poppy", "tulip", "rose", "iris"])
+    domain = TFDSImages(
+        "tiny_flowers", split="train", data_dir=data_dir, class_names=["poppy", "tulip", "rose", "iris"]
+    )
     assert domain.labels.tolist() == [[2, 3, 0][position % 3] for position in positions(domain)]
 
 

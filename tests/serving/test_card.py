@@ -1,7 +1,7 @@
 """The model card, read back by a Markdown parser."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -30,6 +30,7 @@ MARKUP = st.sampled_from(["a|b", "*x*", "<b>", "[l](u)", "`c`", "# h", "a\\", "&
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc",)), min_size=1).filter(str.strip)
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS | MARKUP, max_size=4))
 def test_class_names_are_shown_as_they_are(names):
     shown = tables(model_card(names, 64, {}))[-1] if names else []

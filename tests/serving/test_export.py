@@ -88,8 +88,9 @@ def test_a_killed_export_leaves_whole_files_and_the_next_one_cleans_up(joint_mod
     path, second = tmp_path / "export", tmp_path / "second.keras"
     export_classifier(joint_model(), path, class_names=class_names)
     joint_model().save(second)
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(path), str(second)], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    call = [sys.executable, "-c", KILLED, str(path), str(second)]
+    killed = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert keras.models.load_model(path / "model.keras").output_shape == (None, 3)
     assert json.loads((path / "class_names.json").read_text()) == ["x", "y", "z"]
     assert list((path / "saved_model").iterdir()) == []

@@ -91,7 +91,7 @@ def build(kind: type, values: Any, path: str = "") -> Any:
 
 
 def _convert(hint: Any, value: Any, path: str) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     if value is None and types.NoneType in options:
         return None
     hint = next(option for option in options if option is not types.NoneType)

@@ -46,7 +46,8 @@ def check_files(
     checked = [_look_at(os.path.join(root, name)) for name in names]
     checked = [_same(known.get(name), file) or file for name, file in zip(names, checked, strict=True)]
     pending = [index for index, file in enumerate(checked) if not file.hash and not file.reason]
-    _logger.info("%s: %d of %d image files are to be checked", root, len(pending), len(names))
+    if pending:
+        _logger.info("%s: decoding %d of %d image files once, to find broken ones", root, len(pending), len(names))
     for index, file in _check_in_parallel(root, names, checked, pending, progress):
         checked[index] = file
     current = {name: file for name, file in zip(names, checked, strict=True) if file.hash}

@@ -1,8 +1,8 @@
-"""A data set drawn in code: shapes made visible by texture, in eight styles of which the target has but two.
+"""A data set drawn in code: shapes made visible by texture, in eight styles of which the target has but one.
 
 What an image shows (its class, a shape) and how it shows it (its style: which texture, line or shade tells figure from
 ground) are drawn independently. Target and source have no class in common; the source holds every style in equal number
-within each class, the target's two among them. All shapes have the same area on average, so that what is left of an image
+within each class, the target's among them. All shapes have the same area on average, so that what is left of an image
 in a histogram of filter responses, the style, says next to nothing of its class. `docs/demo.md` measures how little.
 """
 
@@ -64,7 +64,7 @@ STYLES = {
     "painted": Style(_CLOUDS, _CLOUDS, contrast=(0.6, 0.6), step=2.0),
     "inked": Style(_CLOUDS, _CLOUDS, contrast=(0.5, 0.5), outline=2.5),
 }
-TARGET_STYLES = ("hatched", "woven")
+TARGET_STYLES = ("hatched",)
 _AMPLITUDE, _GRAIN = 42.0, 6.0  # of a unit of contrast, and of the noise over it, in gray levels
 
 

@@ -128,7 +128,8 @@ def distributions(counts: np.ndarray) -> np.ndarray:
     if (totals <= 0).any():
         image, channel = np.argwhere(totals[..., 0] <= 0)[0]
         raise InputError(f"the histogram of image {image}, channel {channel} has no counts; every map has pixels")
-    histograms: np.ndarray = counts / totals
+    # in one memory layout, because the order in which a sum adds its terms depends on it
+    histograms: np.ndarray = np.divide(counts, totals, order="C")
     return histograms
 
 

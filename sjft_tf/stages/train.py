@@ -90,7 +90,8 @@ def _train_round(run: Run, selection: Selection) -> dict:
     """Train one round, save its weights, and then the record that makes it complete."""
     start, e, model, number = time.monotonic(), run.experiment, run.model, selection.round
     t, counts, reachable = e.training, _counts(run, selection), selection.reachable
-    logger.info("train: round %d of %d, %d source images in reach", number + 1, e.selection.rounds, reachable)
+    drawn = f"{reachable} source images in reach" if run.source is not None else "target images alone"
+    logger.info("train: round %d of %d, %s", number + 1, e.selection.rounds, drawn)
     _start_afresh(model.optimizer, model, 0 if t.restart else number * t.steps_per_round)
     data = joint_dataset(
         run.target, run.source, selection,
@@ -164,9 +165,8 @@ def _seconds_since(start: float) -> float:
 def _log_round(entry: dict, rounds: int) -> None:
     validation = entry["val_mean_class_accuracy"]
     logger.info(
-        "train: round %d of %d in %.0f s: target loss %.3f%s; %d wrong, %d uncertain, %d settled%s",
+        "train: round %d of %d took %.0f s: target loss %.3f%s%s",
         entry["round"] + 1, rounds, entry["seconds"], entry["target_loss"],
         "" if entry["source_loss"] is None else f", source loss {entry['source_loss']:.3f}",
-        entry["n_wrong"], entry["n_uncertain"], entry["n_settled"],
         "" if validation is None else f"; validation mean class accuracy {validation:.1%}",
     )  # fmt: skip

@@ -48,12 +48,14 @@ class NeighborExpansion(keras.callbacks.Callback):
         self._steps_done += self.params["steps"] or 0
         self.entropies = entropy(probabilities).astype(np.float32)
         self.correct = probabilities.argmax(axis=-1) == self.target.labels
-        ended = self.selection.round
+        ended = self.selection.round + 1
         outcome = self.selection.advance(self.entropies, self.correct, first_step=self._steps_done)
+        reachable = self.selection.reachable
         logger.info(
-            "round %d: of %d target images %d wrong, %d uncertain, %d settled; %d source images in reach",
-            ended, len(self.target), outcome.n_wrong, outcome.n_uncertain, outcome.n_settled, self.selection.reachable,
+            "after round %d: of %d target images %d wrong, %d uncertain, %d settled%s",
+            ended, len(self.target), outcome.n_wrong, outcome.n_uncertain, outcome.n_settled,
+            f"; {reachable} source images now in reach" if reachable else "",
         )  # fmt: skip
         if logs is not None:
             logs["wrong"], logs["uncertain"], logs["settled"] = outcome.n_wrong, outcome.n_uncertain, outcome.n_settled
-            logs["reachable"] = self.selection.reachable
+            logs["reachable"] = reachable

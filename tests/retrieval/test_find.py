@@ -1,0 +1,175 @@
+"""From domains to tables: the same as describing and evaluating, in blocks, and once only where there is a cache."""
+
+import inspect
+import logging
+import types
+
+import numpy as np
+import pytest
+
+from sjft_tf.descriptors import GaborBank, describe, fit_bin_edges
+from sjft_tf.errors import InputError
+from sjft_tf.retrieval import NeighborTable, find, find_neighbors, search_domain, search_exact, symmetric_kl
+
+# images of 16 pixels are not resized, only cut to the central 14
+SETTINGS = {"max_k": 8, "image_size": 14, "bins": 5, "epsilon": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def domains(drawn_images):
+    """5 targets of noise, and 43 sources of noise within random limits, three of which occur twice."""
+    rng = np.random.default_rng(5)
+    targets = rng.integers(0, 256, (5, 16, 16, 3), np.uint8)
+    sources = (rng.random((40, 16, 16, 3)) * rng.integers(20, 256, (40, 1, 1, 3))).astype(np.uint8)
+    return drawn_images(targets), drawn_images(np.concatenate([sources, sources[:3]]))
+
+
+@pytest.fixture(scope="module")
+def edges(domains, colors):
+    return fit_bin_edges(domains[0], colors(), image_size=14, bins=5)
+
+
+@pytest.fixture(scope="module")
+def divergences(domains, colors, edges, direct):
+    """Of all pairs, from their descriptors."""
+    targets, sources = (describe(domain, colors(), edges, image_size=14) for domain in domains)
+    assert (sources == 0).any()  # so that epsilon matters
+    return direct(targets, sources, colors.channel_weights, SETTINGS["epsilon"])
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, domains, colors):
+    """A table, the cache folder that keeps it, and what was told of progress."""
+    told, cache = [], tmp_path_factory.mktemp("cache") / "of" / "tables"
+    table = find_neighbors(*domains, bank=colors(), cache=cache, progress=lambda *done: told.append(done), **SETTINGS)
+    return types.SimpleNamespace(table=table, cache=cache, told=told)
+
+
+class Idle:
+    """A bank that is taken for `colors` and fails when it is to work."""
+
+    def config(self):
+        return {"bank": "colors"}
+
+    @property
+    def channel_weights(self):
+        raise RuntimeError("at work")
+
+
+def assert_same(table, expected):
+    np.testing.assert_array_equal(table.indices, expected.indices)
+    np.testing.assert_array_equal(table.divergences, expected.divergences)
+
+
+def test_neighbors_are_those_of_a_direct_evaluation_of_the_descriptors(found, divergences, assert_ranked):
+    assert found.table.indices.shape == (5, 8)
+    assert_ranked(found.table, divergences)
+
+
+def test_progress_goes_up_to_its_total(found):
+    done = [step for step, _ in found.told]
+    assert {total for _, total in found.told} == {3 * 5 + 43}
+    assert done == sorted(set(done)) and done[-1] == 3 * 5 + 43
+
+
+def test_a_source_in_blocks_is_searched_alike(monkeypatch, domains, colors, edges, divergences, assert_ranked):
+    monkeypatch.setattr(find, "_BLOCK_BYTES", 30 * 3 * 5 * 2)  # 30 descriptors of 3 channels and 5 bins
+    told, settings = [], {name: SETTINGS[name] for name in ("max_k", "image_size", "epsilon")}
+    table = search_domain(*domains, colors(), edges, **settings, progress=lambda *done: told.append(done))
+    assert_ranked(table, divergences)
+    assert told == [(5, 48), (21, 48), (35, 48), (48, 48)]  # batches of 16, blocks of 30
+
+
+def test_the_bank_is_gabors_unless_another_is_given(monkeypatch, domains):
+    monkeypatch.setattr(GaborBank, "responses", lambda self, images: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        find_neighbors(*domains, max_k=8, image_size=14)
+
+
+@pytest.mark.parametrize("function", [symmetric_kl, search_exact, search_domain, find_neighbors])
+def test_epsilon_is_the_authors_unless_another_is_given(function):
+    assert inspect.signature(function).parameters["epsilon"].default == 2.2204e-16
+
+
+def test_a_table_in_the_cache_is_not_searched_for_again(domains, found):
+    assert_same(find_neighbors(*domains, bank=Idle(), cache=found.cache, **SETTINGS), found.table)
+    (path,) = found.cache.iterdir()
+    assert_same(NeighborTable.load(path), found.table)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"max_k": 7},
+        {"image_size": 13},
+        {"bins": 4},
+        {"binning": "authors"},
+        {"epsilon": 2.2204e-16},
+        {"config": {"bank": "gray"}},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_other_arguments_ask_for_another_table(domains, found, changed):
+    bank, changed = Idle(), dict(changed)
+    if "config" in changed:
+        config = changed.pop("config")
+        bank.config = lambda: config
+    with pytest.raises(RuntimeError, match="at work"):
+        find_neighbors(*domains, bank=bank, cache=found.cache, **{**SETTINGS, **changed})
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_other_images_ask_for_another_table(domains, drawn_images, found, side):
+    domains = list(domains)
+    images = domains[side].images.copy()
+    images[-1, 0, 0, 0] ^= 1
+    domains[side] = drawn_images(images)
+    with pytest.raises(RuntimeError, match="at work"):
+        find_neighbors(*domains, bank=Idle(), cache=found.cache, **SETTINGS)
+
+
+def test_tables_of_several_max_k_lie_side_by_side_and_one_serves_all_beyond_the_source(
+    tmp_path, domains, colors, found
+):
+    (path,) = found.cache.iterdir()
+    (tmp_path / path.name).write_bytes(path.read_bytes())
+    whole = find_neighbors(*domains, bank=colors(), cache=tmp_path, **{**SETTINGS, "max_k": 43})
+    np.testing.assert_array_equal(whole.indices[:, :8], found.table.indices)
+    for max_k, table in ((8, found.table), (43, whole), (5100, whole)):
+        again = find_neighbors(*domains, bank=Idle(), cache=tmp_path, **{**SETTINGS, "max_k": max_k})
+        assert_same(again, table)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_damaged_table_is_searched_again_with_a_warning(tmp_path, domains, colors, found, caplog):
+    (whole,) = found.cache.iterdir()
+    path = tmp_path / whole.name
+    path.write_bytes(whole.read_bytes()[:-100])
+    with caplog.at_level(logging.WARNING):
+        table = find_neighbors(*domains, bank=colors(), cache=tmp_path, **SETTINGS)
+    assert_same(table, found.table)
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message.startswith(f"{path} cannot be read: it is damaged") and message.endswith("; searching again")
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_a_table_under_another_ones_name_is_not_taken(tmp_path, domains, found, caplog):
+    (path,) = found.cache.iterdir()
+    found.table.save(tmp_path / path.name, made_from="something else")
+    with caplog.at_level(logging.WARNING), pytest.raises(RuntimeError, match="at work"):
+        find_neighbors(*domains, bank=Idle(), cache=tmp_path, **SETTINGS)
+    assert f"{tmp_path / path.name} was made from 'something else'" in caplog.text
+
+
+def test_a_cache_that_cannot_be_written_is_refused_before_the_work(tmp_path, domains):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "cache"):
+        with pytest.raises(InputError, match=f"^the cache folder {folder} cannot be made: "):
+            find_neighbors(*domains, bank=Idle(), cache=folder, **SETTINGS)
+
+
+def test_domains_without_images_are_refused(domains, drawn_images):
+    nothing = drawn_images(domains[0].images[:0])
+    for target, source in ((domains[0], nothing), (nothing, domains[1])):
+        with pytest.raises(InputError, match="^drawn has no images; "):
+            find_neighbors(target, source, **SETTINGS)

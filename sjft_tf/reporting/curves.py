@@ -20,13 +20,13 @@ def accuracy_by_round(
 ) -> matplotlib.figure.Figure:
     """Test accuracies, and validation mean class accuracy where the history has it, against the round."""
     figure, axes = drawing.chart(height=2.9)
-    rounds = [entry["round"] for entry in test_rounds]
+    rounds = [entry["round"] + 1 for entry in test_rounds]
     mean_class = [entry["mean_class_accuracy"] for entry in test_rounds]
     axes.plot(rounds, mean_class, marker="o", color=drawing.color("target"), label="test, mean class", zorder=3)
     axes.plot(
         rounds, [entry["accuracy"] for entry in test_rounds], ":", color=drawing.color("target"), label="test, overall"
     )
-    validation = [(entry["round"], entry.get("val_mean_class_accuracy")) for entry in history]
+    validation = [(entry["round"] + 1, entry.get("val_mean_class_accuracy")) for entry in history]
     validation = [point for point in validation if point[1] is not None]
     if validation:
         axes.plot(*zip(*validation, strict=True), color=drawing.color("muted"), lw=1.2, label="validation, mean class")
@@ -76,7 +76,7 @@ def outcomes_by_round(
         axes.bar_label(bars, shown, label_type="center", color=drawing.color("paper"), size=8.5)
         left += counts
     axes.grid(visible=False)
-    axes.set_yticks(range(len(rounds)), [f"round {i}" for i in rounds])
+    axes.set_yticks(range(len(rounds)), [f"round {i + 1}" for i in rounds])
     axes.invert_yaxis()
     axes.set_xlim(0, n_target)
     axes.set_xticks([])
@@ -88,7 +88,7 @@ def outcomes_by_round(
 def reach_by_round(history: Sequence[Mapping[str, Any]]) -> matplotlib.figure.Figure:
     """Distinct source images that training could draw in each round, as bars."""
     figure, axes = drawing.chart(height=2.4)
-    rounds = [entry["round"] for entry in history]
+    rounds = [entry["round"] + 1 for entry in history]
     bars = axes.bar(rounds, [entry["reachable"] for entry in history], width=0.6, color=drawing.color("source"))
     if len(rounds) <= 7:
         axes.bar_label(bars, fmt="{:,.0f}", padding=2, size=8.5)

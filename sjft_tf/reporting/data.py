@@ -50,7 +50,7 @@ class ReportData:
         name: the run's name.
         mode: how source images were chosen, one of `sjft_tf.selection.MODES`.
         domains: summaries under the keys "target" and, where there is one, "validation", "test", "source".
-        history: the objects of `history.jsonl`, one a round, in order.
+        history: the objects of `history.jsonl`, one a round, in order; there rounds count from 0, on the page from 1.
         counts_per_round: K of every target image in each round, `[n_target]` int.
         entropies_per_round: Eq. (2) in nats after each round, `[n_target]` float.
         correct_per_round: whether the top class was the label after each round, `[n_target]` bool.

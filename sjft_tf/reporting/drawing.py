@@ -118,7 +118,7 @@ def rows_by_round(rounds: np.ndarray) -> tuple[matplotlib.figure.Figure, list[ma
     rows = figure.subplots(len(rounds), sharex=True, sharey=True, squeeze=False)[:, 0]
     for axes, number in zip(rows, rounds, strict=True):
         axes.set_yticks([])
-        axes.set_ylabel(f"round {number}", rotation=0, ha="right", va="bottom", y=0.0, labelpad=6)
+        axes.set_ylabel(f"round {number + 1}", rotation=0, ha="right", va="bottom", y=0.0, labelpad=6)
         axes.tick_params(axis="x", length=3 if axes is rows[-1] else 0)
     return figure, list(rows)
 

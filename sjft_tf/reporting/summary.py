@@ -101,7 +101,7 @@ def _tested(data: ReportData) -> list[str]:
     if len(data.test_rounds) == 1:
         return [text]
     gain = 100 * (final["mean_class_accuracy"] - first["mean_class_accuracy"])
-    change = f"{abs(gain):.1f} points {'higher' if gain >= 0 else 'lower'} than after round {first['round']}"
+    change = f"{abs(gain):.1f} points {'higher' if gain >= 0 else 'lower'} than after round {first['round'] + 1}"
     return [text, f"Mean class accuracy is {change}."]
 
 

@@ -13,9 +13,9 @@ def lines_of(figure) -> dict[str, np.ndarray]:
 def test_accuracy_lines_are_the_recorded_numbers(make_data):
     data = make_data()
     lines = lines_of(curves.accuracy_by_round(data.test_rounds, data.history))
-    np.testing.assert_allclose(lines["test, mean class"], [[0, 0.4], [1, 0.45], [2, 0.5]])
-    np.testing.assert_allclose(lines["test, overall"], [[0, 0.42], [1, 0.47], [2, 0.52]])
-    np.testing.assert_allclose(lines["validation, mean class"], [[0, 0.31], [1, 0.36], [2, 0.41]])
+    np.testing.assert_allclose(lines["test, mean class"], [[1, 0.4], [2, 0.45], [3, 0.5]])
+    np.testing.assert_allclose(lines["test, overall"], [[1, 0.42], [2, 0.47], [3, 0.52]])
+    np.testing.assert_allclose(lines["validation, mean class"], [[1, 0.31], [2, 0.36], [3, 0.41]])
 
 
 def test_without_validation_there_is_no_validation_line(make_data):

@@ -153,7 +153,7 @@ def test_the_tables_hold_the_numbers_of_the_run(make_data, write):
     assert page.rows["worst"][1:] == expected
     names, _, second, _ = page.rows["rounds"]
     assert dict(zip(names, (cell.replace("\u00a0", " ") for cell in second), strict=True)) == {
-        "round": "1",
+        "round": "2",
         "K, mean": "130",
         "source in reach": "2,234",
         "target loss": "1.500",

@@ -18,7 +18,7 @@ def test_a_selective_run_in_words(make_data):
     assert "its 50 nearest neighbors in low-level statistics in the first round, and on 50 to 250 (mean 175)" in said
     assert "After 2 rounds the mean class accuracy" in said
     assert "is 45.0 %, and 47.0 % of the images" in said
-    assert "5.0 points higher than after round 0" in said
+    assert "5.0 points higher than after round 1" in said
     assert "1 target images correctly with an entropy below 0.1 nats (settled), 2 correctly" in said
     assert "(uncertain) and 1 wrongly" in said
 
@@ -26,7 +26,7 @@ def test_a_selective_run_in_words(make_data):
 def test_a_loss_of_accuracy_is_called_lower(make_data):
     shares = enumerate([0.5, 0.48])
     rounds = [{"round": number, "mean_class_accuracy": share, "accuracy": 0.5} for number, share in shares]
-    assert "2.0 points lower than after round 0" in words_of(make_data(test_rounds=rounds))
+    assert "2.0 points lower than after round 1" in words_of(make_data(test_rounds=rounds))
 
 
 def test_each_mode_says_how_source_images_were_chosen(make_data):

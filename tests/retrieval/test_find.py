@@ -91,6 +91,11 @@ def test_epsilon_is_the_authors_unless_another_is_given(function):
     assert inspect.signature(function).parameters["epsilon"].default == 2.2204e-16
 
 
+def test_unknown_rules_of_binning_are_refused(domains, colors):
+    with pytest.raises(InputError, match="^binning is 'equal'; "):
+        find_neighbors(*domains, bank=colors(), binning="equal", **SETTINGS)
+
+
 def test_a_table_in_the_cache_is_not_searched_for_again(domains, found):
     assert_same(find_neighbors(*domains, bank=Idle(), cache=found.cache, **SETTINGS), found.table)
     (path,) = found.cache.iterdir()

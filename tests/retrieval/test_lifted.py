@@ -60,6 +60,13 @@ def test_scores_up_to_the_ceiling_include_all_pairs_of_that_divergence(pool, sid
         assert (scores[near] <= ceilings[near]).all()
 
 
+def test_a_ceiling_is_above_all_that_rounds_to_its_divergence(pool, sides, lift):
+    lifted, (_, offsets) = LiftedTargets(sides[0], lift, source_rows=1, pool=pool), lift.targets(sides[0])
+    for divergence in np.logspace(-6, 6, 50).astype(np.float32):
+        rounds_to_it = (np.float64(divergence) + np.nextafter(divergence, np.float32(np.inf))) / 2 - offsets
+        assert (lifted.ceilings(np.full(len(sides[0]), divergence)) >= rounds_to_it).all()
+
+
 def test_divergences_of_chosen_pairs_are_symmetric_kl_to_the_last_bit(rng, pool, sides, lift, weights):
     targets, sources = sides
     lifted = LiftedTargets(targets, lift, source_rows=len(sources), pool=pool)

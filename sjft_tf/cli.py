@@ -25,7 +25,10 @@ PATH = click.Path(path_type=pathlib.Path)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
 @click.option("-v", "--verbose", is_flag=True, help="Say also what the libraries underneath say.")
 def main(quiet: bool, verbose: bool) -> None:
-    """Selective Joint Fine-tuning: train on few target images with the source images that resemble them."""
+    """Selective Joint Fine-tuning: train on few target images with the source images that resemble them.
+
+    A stage first runs those it needs, and what a run folder holds already is not made again.
+    """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
     # TensorFlow reads these when it is first imported.
@@ -49,7 +52,7 @@ def _stage_command(name: str, help_text: str) -> Callable:
     return decorate
 
 
-@_stage_command("run", "Run all stages on CONFIG: describe, search, train, evaluate, export, report.")
+@_stage_command("run", "Run all stages on CONFIG. In order: describe, search, train, evaluate, export, report.")
 def run_all(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
     """All stages."""
     with _open_run(config, out, overrides) as run:
@@ -124,7 +127,7 @@ def report(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) 
 @click.argument("config", type=PATH)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace one value of CONFIG.")
 def show_config(config: pathlib.Path, overrides: tuple[str, ...]) -> None:
-    """Print CONFIG as a run would read it, with every default written out."""
+    """Print CONFIG with every default."""
     with _user_errors():
         click.echo(configs.to_yaml(configs.load_experiment(config, overrides)), nl=False)
 
@@ -136,7 +139,7 @@ def show_config(config: pathlib.Path, overrides: tuple[str, ...]) -> None:
 @click.option("--seeds", default="0,1", show_default=True, help="One run of each arm with each seed.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace one value of CONFIG.")
 def study(config: pathlib.Path, out: pathlib.Path, arms: str, seeds: str, overrides: tuple[str, ...]) -> None:
-    """Compare selection modes on CONFIG, each with several seeds, from one neighbor table."""
+    """Compare selection modes on CONFIG. Each trains with several seeds, all from one neighbor table."""
     with _user_errors():
         experiment = configs.load_experiment(config, overrides)
         numbers = _numbers(seeds)
@@ -149,7 +152,7 @@ def study(config: pathlib.Path, out: pathlib.Path, arms: str, seeds: str, overri
 @main.command()
 @click.option("--out", default="runs/demo", show_default=True, type=PATH, help="Folder of the run folders.")
 def demo(out: pathlib.Path) -> None:
-    """Run the main job on images drawn in code: three arms, three seeds, in about four minutes."""
+    """Run the main job on drawn images. Three arms with three seeds each, in about four minutes."""
     with _user_errors():
         from sjft_tf import stages
 
@@ -162,7 +165,7 @@ def demo(out: pathlib.Path) -> None:
 @click.option("--model", required=True, type=PATH, help="Run folder, or its export/.")
 @click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="Classes to print.")
 def predict(images: tuple[pathlib.Path, ...], model: pathlib.Path, top: int) -> None:
-    """Classify IMAGES with an exported model, as a serving client would see it."""
+    """Classify IMAGES with an exported model. The answers are those that a serving client gets."""
     with _user_errors():
         from sjft_tf import stages
 
@@ -175,7 +178,7 @@ def predict(images: tuple[pathlib.Path, ...], model: pathlib.Path, top: int) -> 
 @click.argument("target_id")
 @click.option("--image", "picture", type=PATH, help="Draw the 1st, 10th, 20th, 30th and 40th into this PNG.")
 def neighbors(run_folder: pathlib.Path, target_id: str, picture: pathlib.Path | None) -> None:
-    """Show the nearest source images of the target image TARGET_ID in the run folder RUN."""
+    """Show the neighbors of one target image. RUN is a run folder, TARGET_ID the path of the image in the target."""
     folder = RunFolder(run_folder)
     with _user_errors(), folder.locked(make=False):
         experiment = configs.load_experiment(folder.config)

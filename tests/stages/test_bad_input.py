@@ -1,6 +1,7 @@
 """What a user can get wrong: one line, exit code 2, no traceback, nothing half-written."""
 
 import os
+import pathlib
 
 import PIL.Image
 import pytest
@@ -15,10 +16,10 @@ def _folder(path, classes, images=2):
 
 
 def _no_permission(tmp_path):
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
+    if os.geteuid() == 0:  # who may write everywhere but in the kernel's own folders
+        return [], pathlib.Path("/sys/sjft-tf-run"), "/sys/sjft-tf-run"
     (tmp_path / "closed").mkdir(mode=0o500)
-    return ["target.folder=" + str(tmp_path / "target")], tmp_path / "closed" / "run", "cannot be written"
+    return [], tmp_path / "closed" / "run", "closed/run"
 
 
 CASES = {

@@ -32,7 +32,7 @@ def test_search_is_a_stable_sort_of_the_direct_evaluation(
     assert_ranked(table, direct(targets, sources, weights))
 
 
-@settings(deadline=None)  # threads, on machines that do other things
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.tuples(st.integers(1, 6), st.integers(1, 40)),

@@ -114,6 +114,12 @@ def _position(intervals: np.ndarray, lower: np.ndarray, upper: np.ndarray, n_int
 RULES = {"quantile": quantile_edges, "authors": authors_edges}
 
 
+def check_binning(binning: str) -> None:
+    """Raise InputError unless there is a rule of that name."""
+    if binning not in RULES:
+        raise InputError(f"binning is {binning!r}; it must be one of {', '.join(RULES)}")
+
+
 def edges_from_counts(
     counts: np.ndarray, lower: np.ndarray, upper: np.ndarray, *, bins: int, binning: str, channel_names: Sequence[str]
 ) -> BinEdges:
@@ -129,8 +135,7 @@ def edges_from_counts(
     Raises:
         InputError: `binning` is neither.
     """
-    if binning not in RULES:
-        raise InputError(f"binning is {binning!r}; it must be one of {', '.join(RULES)}")
+    check_binning(binning)
     constant = [name for name, flat in zip(channel_names, lower == upper, strict=True) if flat]
     if constant:
         logger.warning("the response is the same in every pixel of the target in: %s", "; ".join(constant))

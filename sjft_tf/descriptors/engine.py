@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from sjft_tf.descriptors import histograms
 from sjft_tf.descriptors.bank import FilterBank
-from sjft_tf.descriptors.edges import BinEdges, edges_from_counts
+from sjft_tf.descriptors.edges import BinEdges, check_binning, edges_from_counts
 from sjft_tf.domains import Domain, image_batches, squashed_view
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
@@ -46,6 +46,7 @@ def fit_bin_edges(
     """
     if not 2 <= bins <= fine_bins:
         raise InputError(f"the number of bins is {bins}; it must be from 2 to {fine_bins}")
+    check_binning(binning)
     if len(target) == 0:
         raise InputError(f"{target.name} has no images; bin edges need at least one")
     tell = progress or _nobody

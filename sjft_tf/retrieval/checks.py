@@ -8,14 +8,26 @@ from sjft_tf.retrieval.tiles import tiles
 _ROWS = 4096  # images at a time
 
 
+_WEIGHTS = (1e-20, 1e20)  # between them the products of lifted vectors stay within float32
+
+
+def check_settings(max_k: int, epsilon: float) -> None:
+    """Raise InputError unless a search can be asked for with these."""
+    if max_k < 1:
+        raise InputError(f"max_k is {max_k}; it must be 1 or more")
+    if not 0 < epsilon < 1:
+        raise InputError(f"epsilon is {epsilon}; it must be above 0 and below 1")
+
+
 def check_weights(channel_weights: np.ndarray, n_channels: int) -> None:
-    """Raise InputError unless every channel has one positive, finite weight."""
+    """Raise InputError unless every channel has one weight, from 1e-20 to 1e20."""
     if channel_weights.shape != (n_channels,):
         raise InputError(f"channel weights have shape {channel_weights.shape}; there are {n_channels} channels")
-    wrong = np.flatnonzero(~(np.isfinite(channel_weights) & (channel_weights > 0)))
+    lowest, highest = _WEIGHTS
+    wrong = np.flatnonzero(~((channel_weights >= lowest) & (channel_weights <= highest)))
     if len(wrong):
         weight = channel_weights[wrong[0]]
-        raise InputError(f"the weight of channel {wrong[0]} is {weight}; it must be positive and finite")
+        raise InputError(f"the weight of channel {wrong[0]} is {weight}; it must be from {lowest:g} to {highest:g}")
 
 
 def check_source(source_counts: np.ndarray, target_counts: np.ndarray) -> None:

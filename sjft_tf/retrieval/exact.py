@@ -17,7 +17,7 @@ import numpy as np
 
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
-from sjft_tf.retrieval.checks import check_source, check_weights, map_sizes
+from sjft_tf.retrieval.checks import check_settings, check_source, check_weights, map_sizes
 from sjft_tf.retrieval.divergence import EPSILON
 from sjft_tf.retrieval.lifted import Lift, LiftedTargets
 from sjft_tf.retrieval.neighbor_table import NeighborTable
@@ -86,10 +86,7 @@ class ExactSearch:
         epsilon: float = EPSILON,
         tile_rows: int = 1024,
     ) -> None:
-        if max_k < 1:
-            raise InputError(f"max_k is {max_k}; it must be 1 or more")
-        if not 0 < epsilon < 1:
-            raise InputError(f"epsilon is {epsilon}; it must be above 0 and below 1")
+        check_settings(max_k, epsilon)
         n_channels = len(map_sizes(target_counts, "target"))
         weights = np.asarray(channel_weights, np.float64)
         check_weights(weights, n_channels)

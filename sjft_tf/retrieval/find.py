@@ -11,6 +11,7 @@ from sjft_tf.descriptors import BinEdges, FilterBank, GaborBank, describe, fit_b
 from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
+from sjft_tf.retrieval.checks import check_settings
 from sjft_tf.retrieval.divergence import EPSILON
 from sjft_tf.retrieval.exact import ExactSearch
 from sjft_tf.retrieval.neighbor_table import NeighborTable
@@ -59,6 +60,7 @@ def find_neighbors(
     Example:
         `find_neighbors(ImageFolder("flowers/train"), ImageFolder("imagenet"), max_k=5100, cache="cache")`
     """
+    check_settings(max_k, epsilon)
     if not len(source):
         raise InputError(f"{source.name} has no images; a search needs at least one")
     bank = bank or GaborBank()

@@ -91,9 +91,18 @@ def test_epsilon_is_the_authors_unless_another_is_given(function):
     assert inspect.signature(function).parameters["epsilon"].default == 2.2204e-16
 
 
-def test_unknown_rules_of_binning_are_refused(domains, colors):
-    with pytest.raises(InputError, match="^binning is 'equal'; "):
-        find_neighbors(*domains, bank=colors(), binning="equal", **SETTINGS)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"max_k": 0}, "^max_k is 0; "),
+        ({"epsilon": 0.0}, r"^epsilon is 0\.0; "),
+        ({"bins": 1}, "^the number of bins is 1; "),
+        ({"binning": "equal"}, "^binning is 'equal'; "),
+    ],
+)
+def test_values_out_of_range_are_refused_before_the_work(domains, wrong, message):
+    with pytest.raises(InputError, match=message):
+        find_neighbors(*domains, bank=Idle(), **{**SETTINGS, **wrong})
 
 
 def test_a_table_in_the_cache_is_not_searched_for_again(domains, found):

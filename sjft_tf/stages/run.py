@@ -117,7 +117,13 @@ class Run:
 
     def _open(self, role: str, class_names: Sequence[str] | None = None) -> Domain:
         try:
-            return self._domain(getattr(self.experiment, role), role, class_names)
+            domain = self._domain(getattr(self.experiment, role), role, class_names)
+            if class_names is not None and tuple(domain.class_names) != tuple(class_names):  # as of drawn images
+                raise InputError(
+                    f"{domain.name} has classes of its own, from {domain.class_names[0]!r} to "
+                    f"{domain.class_names[-1]!r}, and not the target's, from {class_names[0]!r} to {class_names[-1]!r}"
+                )
+            return domain
         except InputError as error:
             raise InputError(f"{role}: {error}") from error
 

@@ -27,6 +27,8 @@ CASES = {
     "a missing folder": lambda t: ([f"target.folder={t / 'nowhere'}"], t / "run", "nowhere"),
     "a class in test that train lacks": lambda t: (
         [f"test={{folder: {_folder(t / 'other', ['ash', 'zebra'])}}}"], t / "run", "zebra"),
+    "drawn test images beside folders": lambda t: (
+        ["test={synthetic: test}"], t / "run", "test: synthetic/test has classes of its own, from 'bar' to 'triangle'"),
     "an empty class": lambda t: (
         [f"target.folder={_with_empty_class(t)}"], t / "run", "dogwood"),
     "one image only": lambda t: ([f"target.folder={_folder(t / 'one', ['ash'], 1)}"], t / "run", "one"),

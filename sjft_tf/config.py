@@ -29,7 +29,7 @@ class DomainConfig:
     table: str | None = None  # a CSV file with the columns path, label
     root: str | None = None  # what the table's paths are relative to; null: the table's folder
     synthetic: Literal["target", "validation", "test", "source"] | None = None  # a part of the drawn data set
-    union: tuple["DomainConfig", ...] | None = None  # several sources; their label spaces are concatenated
+    union: tuple["DomainConfig", ...] | None = None  # of source alone: several domains, label spaces concatenated
 
     def __post_init__(self) -> None:
         kinds = ("folder", "tfds", "table", "synthetic", "union")
@@ -167,6 +167,10 @@ class Experiment:
     def __post_init__(self) -> None:
         _within(16, 2048, image_size=self.image_size)
         _at_least(0, seed=self.seed)
+        for role in ("target", "validation", "test"):
+            domain = getattr(self, role)
+            if domain is not None and domain.union is not None:
+                raise ConfigError(f"{role} is a union, whose domains share no class; only source can be one")
         if self.source is None and self.selection.mode != "none":
             raise ConfigError(
                 f"selection.mode is {self.selection.mode} and there is no source; give one, or mode: none"

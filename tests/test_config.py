@@ -69,6 +69,8 @@ def test_differences_name_keys_and_both_values():
         ("{folder: data/flowers/test}", "{tfds: mnist}", "test: tfds: mnist needs a split"),
         ("{folder: data/flowers/test}", "{folder: a, split: train}", "split goes with tfds"),
         ("{folder: data/flowers/test}", "data/flowers/test", "test is 'data/flowers/test'; it must be a mapping"),
+        ("{folder: data/flowers/test}", "{union: [{folder: a}, {folder: b}]}", "test is a union"),
+        ("{folder: data/flowers/train}", "{union: [{folder: a}, {folder: b}]}", "target is a union"),
         ("source:     {folder: data/tiny/train}", "", "there is no source"),
         ("image_size: 64", "image_size: 8", "image_size is 8; it must be from 16"),
         ("image_size: 64", "image_size: 299", "descriptors take images up to 255 px"),

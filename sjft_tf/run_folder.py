@@ -120,10 +120,10 @@ class RunFolder:
         Raises:
             InputError: the folder is absent, cannot be made or written, or another process holds it.
         """
-        made = make and not self.path.exists()
-        if not make and not self.config.exists():
-            raise InputError(f"{self.path} is no run folder; it has no config.yaml")
         try:
+            made = make and not self.path.exists()
+            if not make and not self.config.exists():
+                raise InputError(f"{self.path} is no run folder; it has no config.yaml")
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / ".lock", "w")  # noqa: SIM115, closed below
         except OSError as error:

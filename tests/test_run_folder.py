@@ -62,6 +62,14 @@ def test_a_folder_that_is_no_run(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("make", [True, False])
+def test_a_folder_that_cannot_even_be_looked_for_is_one_line(make):
+    """Forbidden to others; a name too long is refused to root too."""
+    with pytest.raises(InputError, match="cannot be written: File name too long"):
+        with RunFolder("/tmp/" + 300 * "a").locked(make=make):
+            pass
+
+
 def test_history_and_stages_read_back(tmp_path):
     folder = RunFolder(tmp_path)
     assert folder.read_history() == [] and folder.recorded_stages() == {}

@@ -36,7 +36,7 @@ class Run:
 
     def __init__(self, experiment: Experiment, folder: RunFolder) -> None:
         self.experiment, self.folder = experiment, folder
-        if folder.config.exists():
+        if os.path.exists(folder.config):  # a folder that may not be entered is refused when it is locked
             self._check_same_experiment(load_experiment(folder.config))
 
     def _check_same_experiment(self, held: Experiment) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
@@ -18,6 +19,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sjft_tf.errors import InputError
+
+_TEMPORARY = re.compile(r"\..+\.tmp-\d+(\.\w+)*")  # the names that are made below
 
 
 @contextlib.contextmanager
@@ -59,8 +62,9 @@ def replacing_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     """Delete what killed processes left behind in `folder` and below it; nobody else may be writing there."""
-    for leftover in pathlib.Path(folder).rglob(".*.tmp-*"):
-        leftover.unlink(missing_ok=True)
+    for path in pathlib.Path(folder).rglob(".*.tmp-*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import logging
+import os
 import pathlib
 import shutil
 from collections.abc import Iterator, Mapping
@@ -118,14 +119,17 @@ class RunFolder:
             make: make the folder where it is absent; else that is an error.
 
         Raises:
-            InputError: the folder is absent, cannot be made or written, or another process holds it.
+            InputError: the folder is absent, cannot be made or written, holds something else than a run, or another
+                process holds it.
         """
         try:
             made = make and not self.path.exists()
             if not make and not self.config.exists():
                 raise InputError(f"{self.path} is no run folder; it has no config.yaml")
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / ".lock", "w")  # noqa: SIM115, closed below
+            if not self._is_run_or_empty():
+                raise InputError(f"{self.path} holds files that are of no run; take a new or an empty folder")
+            lock = open(self.path / ".lock", "a")  # noqa: SIM115, closed below
         except OSError as error:
             raise InputError(f"run folder {self.path} cannot be written: {error.strerror or error}") from error
         with lock:
@@ -139,6 +143,11 @@ class RunFolder:
             finally:
                 if made and not self.config.exists():
                     shutil.rmtree(self.path, ignore_errors=True)
+
+    def _is_run_or_empty(self) -> bool:
+        """A run that was stopped before its config has `.lock`; a copy without hidden files has the other two."""
+        names = set(os.listdir(self.path))
+        return not names or ".lock" in names or {self.config.name, self.versions.name} <= names
 
     def save(self, path: pathlib.Path, made_from: str, **arrays: Any) -> None:
         """Write arrays with the hash of what they were made from."""

@@ -36,6 +36,17 @@ def test_a_kill_leaves_the_old_content_and_a_leftover_that_is_cleared(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_only_files_named_as_our_own_leftovers_are_cleared(tmp_path):
+    ours = [".a.npz.tmp-12", ".round-0.weights.h5.tmp-12.weights.h5"]
+    others = [".a.tmp-backup", ".a.npz.tmp-12-copy", "a.npz.tmp-12", ".tmp-12"]
+    for name in [*ours, *others]:
+        (tmp_path / name).touch()
+    (tmp_path / ".folder.tmp-12").mkdir()
+    (tmp_path / ".link.tmp-12").symlink_to(tmp_path / "a.npz.tmp-12")
+    files.remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*others, ".folder.tmp-12", ".link.tmp-12"}
+
+
 def test_replacing_path_keeps_the_suffixes_that_writers_go_by(tmp_path):
     with files.replacing_path(tmp_path / "sub" / "a.weights.h5") as temporary:
         assert temporary.name.endswith(".weights.h5")

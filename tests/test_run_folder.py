@@ -51,10 +51,29 @@ def test_a_new_folder_without_a_config_is_removed_again(tmp_path):
 
 
 def test_leftovers_of_a_killed_process_are_cleared(tmp_path):
+    (tmp_path / ".lock").touch()
     (tmp_path / "selection").mkdir()
     (tmp_path / "selection" / ".round-0.npz.tmp-123").write_text("half")
     with RunFolder(tmp_path).locked():
         assert not list((tmp_path / "selection").iterdir())
+
+
+@pytest.mark.parametrize("make", [True, False])
+def test_somebody_elses_folder_is_left_as_it_is(tmp_path, make):
+    (tmp_path / "config.yaml").write_text("of something else, or of an experiment that never ran")
+    (tmp_path / ".a.npz.tmp-123").write_text("not ours")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match="holds files that are of no run"), RunFolder(tmp_path).locked(make=make):
+        pass
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("held", [[], [".lock", "domains"], ["config.yaml", "versions.json", "history.jsonl"]])
+def test_an_empty_folder_and_a_run_stopped_early_or_copied_are_taken(tmp_path, held):
+    for name in held:
+        (tmp_path / name).touch()
+    with RunFolder(tmp_path).locked():
+        assert (tmp_path / ".lock").exists()
 
 
 def test_a_folder_that_is_no_run(tmp_path):

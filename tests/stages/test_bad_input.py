@@ -36,6 +36,7 @@ CASES = {
     "text files named .jpg": lambda t: ([f"source.folder={_texts(t)}"], t / "run", "texts"),
     "an out that is a file": lambda t: ([], _file(t / "file"), "file"),
     "no write permission": _no_permission,
+    "an out that holds something else": lambda t: ([], t, "holds files that are of no run"),
     "an out below what cannot be entered": lambda t: ([], t / (300 * "a") / "run", "cannot be written"),
     "an unknown backbone": lambda t: (["model.backbone=resnet18"], t / "run", "did you mean 'resnet"),
     "missing weights": lambda t: ([f"model.weights={t / 'w.npz'}"], t / "run", "w.npz"),

@@ -50,7 +50,9 @@ class ImageFiles:
         kept = [(name, file) for name, file in zip(ids, checked, strict=True) if not file.reason]
         self._root = root
         self.name = "/".join(source.resolve().parts[-2:])
-        self.rejected = tuple(Rejected(i, file.reason) for i, file in zip(ids, checked, strict=True) if file.reason)
+        self.rejected = tuple(
+            Rejected(_printable(name), file.reason) for name, file in zip(ids, checked, strict=True) if file.reason
+        )
         self.class_names = tuple(found if class_names is None else class_names)
         self.ids = tuple(name for name, _ in kept)
         numbers = {name: number for number, name in enumerate(self.class_names)}
@@ -95,6 +97,11 @@ class ImageFiles:
                 raise InputError(f"{source}: class {name!r} has no usable image; add some or remove the class")
         if len(self.ids) < 2:
             raise InputError(f"{source} holds {len(self.ids)} usable image; at least 2 are needed")
+
+
+def _printable(name: str) -> str:
+    """`name`, with escapes for bytes that are not UTF-8."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _require_known(source: pathlib.Path, found: Sequence[str], class_names: Sequence[str]) -> None:

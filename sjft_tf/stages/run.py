@@ -51,7 +51,7 @@ class Run:
     def prepare(self) -> None:
         """Open every domain and, in a new folder, build the model, so that bad input is found before anything is written.
 
-        Then write config, versions and the list of rejected files.
+        Then write the list of rejected files, versions and, as the sign that the folder holds a run, the config.
 
         Raises:
             InputError: a domain, backbone or weights file cannot be used, or they do not fit together.
@@ -59,9 +59,9 @@ class Run:
         self.check_domains()
         if not self.folder.config.exists():
             _ = self.model
-        files.write_text(self.folder.config, to_yaml(self.experiment))
-        files.write_json(self.folder.versions, versions())
         files.write_text(self.folder.rejected, rejected_csv(self.domains()))
+        files.write_json(self.folder.versions, versions())
+        files.write_text(self.folder.config, to_yaml(self.experiment))
 
     def check_domains(self) -> None:
         """Open the domains, and check that they fit together.

@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
-from sjft_tf.domains import ImageFolder
+from sjft_tf.domains import ImageFolder, Rejected, rejected_csv
 from sjft_tf.errors import InputError
 
 
@@ -79,6 +79,14 @@ def test_files_of_no_use_are_left_out_with_the_reason(flowers, broken):
     assert by_kind["PNG bomb"].startswith("its header says that height and width are other than 1 to 64,000,000 pixels")
     assert by_kind["PNG bomb"].endswith(": 10000 10000")
     assert by_kind["BMP of 16 bits"] == "compressed or unusual BMP; bits per pixel: 16"
+
+
+def test_a_name_that_is_no_text_is_left_out_and_can_be_written_down(flowers, images):
+    (flowers / os.fsdecode(b"rose/\xe9t\xe9.jpg")).write_bytes(images[5])
+    domain = ImageFolder(flowers)
+    assert domain.rejected == (Rejected(r"rose/\xe9t\xe9.jpg", "its name is not UTF-8"),)
+    assert len(domain) == 5
+    rejected_csv({"target": domain}).encode()
 
 
 def test_a_link_to_a_folder_is_followed_once(flowers, images):

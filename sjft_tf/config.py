@@ -166,7 +166,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         _within(16, 2048, image_size=self.image_size)
-        _at_least(0, seed=self.seed)
+        _within(0, 2**32 - 1, seed=self.seed)  # what Keras and NumPy take
         for role in ("target", "validation", "test"):
             domain = getattr(self, role)
             if domain is not None and domain.union is not None:

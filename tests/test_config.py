@@ -77,6 +77,8 @@ def test_differences_name_keys_and_both_values():
         ("{method: exact}", "{method: exact, max_k: 10}", "retrieval.max_k is 10, less than selection.k0, 50"),
         ("{method: exact}", "[exact]", "retrieval is ['exact']; it must be a mapping"),
         ("seed: 0", "seed: 0\nseed: 1", "key 'seed' stands twice"),
+        ("seed: 0", "seed: -1", "seed is -1; it must be from 0 to 4294967295"),
+        ("seed: 0", "seed: 4294967296", "seed is 4294967296; it must be from 0 to 4294967295"),
         ("seed: 0", "seed: [", "is not YAML"),
         ("learning_rate: 0.1", "learning_rate: -1", "learning_rate is -1.0; it must be greater than 0"),
     ],

@@ -99,7 +99,7 @@ class RunFolder:
 
     def scan(self, role: str) -> pathlib.Path:
         """What indexing the domain `role` found, so that unchanged files are not read again."""
-        return self.path / "domains" / f"{role}.json"
+        return self.path / "domains" / f"{role}.npz"
 
     def selection(self, round: int) -> pathlib.Path:
         """K of a round, and the entropies and correctness after it; its presence says that the round is complete."""

@@ -1,5 +1,6 @@
 """Image collections prepared by TensorFlow Datasets."""
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from sjft_tf.progress import Progress
 
 _CHUNK = 1024  # records held in memory while the labels are read
 
+_logger = logging.getLogger(__name__)
+
 
 class TFDSImages:
     """A split of any supervised image data set of TensorFlow Datasets that has been prepared on this machine.
@@ -28,7 +31,7 @@ class TFDSImages:
         split: `train`, `validation`, or a slice such as `train[:10%]`.
         data_dir: where data sets lie; TFDS's own default, if None.
         class_names: the label space in its order; if None, the data set's own.
-        cache: a file that remembers the labels; without it, every start reads the whole split once.
+        cache: a file that remembers the labels, made anew if damaged; without it, every start reads the whole split once.
         progress: told how many labels have been read.
 
     Raises:
@@ -73,9 +76,12 @@ class TFDSImages:
     def _stored_labels(self, key: str, cache: str | os.PathLike | None, progress: Progress | None) -> np.ndarray:
         """`[n]` int32 labels as stored."""
         if cache is not None and os.path.exists(cache):
-            known = load_arrays(cache, {"content": np.str_, "labels": np.int32})
-            if known["content"] == self._content:
-                return known["labels"]
+            try:
+                known = load_arrays(cache, {"content": np.str_, "labels": np.int32})
+                if known["content"] == self._content:
+                    return known["labels"]
+            except InputError as error:
+                _logger.warning("%s; the labels are read again", error)
         total = len(self._records)
         labels = np.empty(total, np.int32)
         for start in range(0, total, _CHUNK):

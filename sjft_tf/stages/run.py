@@ -135,7 +135,8 @@ class Run:
             return ImageTable(config.table, root=config.root, class_names=class_names, cache=cache)
         if config.tfds is not None:
             split = config.split or "train"
-            return TFDSImages(config.tfds, split=split, data_dir=config.data_dir, class_names=class_names)
+            cache = self.folder.scan(role)
+            return TFDSImages(config.tfds, split=split, data_dir=config.data_dir, class_names=class_names, cache=cache)
         if config.synthetic is not None:
             return SyntheticImages(config.synthetic, image_size=self.experiment.image_size)
         parts = config.union or ()

@@ -140,9 +140,10 @@ class RunFolder:
             files.remove_leftovers(self.path)
             try:
                 yield
-            finally:
+            except Exception:  # an interrupt is none: what was indexed until then stays
                 if made and not self.config.exists():
                     shutil.rmtree(self.path, ignore_errors=True)
+                raise
 
     def _is_run_or_empty(self) -> bool:
         """A run that was stopped before its config has `.lock`; a copy without hidden files has the other two."""

@@ -50,6 +50,13 @@ def test_a_new_folder_without_a_config_is_removed_again(tmp_path):
     assert (tmp_path / "kept").exists()
 
 
+def test_a_new_folder_stays_after_an_interrupt(tmp_path):
+    with pytest.raises(KeyboardInterrupt), RunFolder(tmp_path / "run").locked():
+        raise KeyboardInterrupt
+    with RunFolder(tmp_path / "run").locked():
+        pass
+
+
 def test_leftovers_of_a_killed_process_are_cleared(tmp_path):
     (tmp_path / ".lock").touch()
     (tmp_path / "selection").mkdir()

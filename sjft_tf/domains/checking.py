@@ -1,13 +1,14 @@
 """Every image file is decoded once, when its collection is indexed, so that no broken one turns up inside a batch."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import logging
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -35,8 +36,8 @@ def check_files(
     Args:
         root: the folder to which `names` are relative.
         names: paths of the files.
-        cache: a file that remembers the results; made if absent, renewed if anything changed. With it, only files whose
-            size or time of change is another than before are read again.
+        cache: a file that remembers the results; made if absent, renewed if anything changed, also when the check is
+            interrupted. With it, only files whose size or time of change is another than before are read again.
         progress: told after every few hundred files that were decoded.
 
     Returns:
@@ -48,11 +49,14 @@ def check_files(
     pending = [index for index, file in enumerate(checked) if not file.hash and not file.reason]
     if pending:
         _logger.info("%s: decoding %d of %d image files once, to find broken ones", root, len(pending), len(names))
-    for index, file in _check_in_parallel(root, names, checked, pending, progress):
-        checked[index] = file
-    current = {name: file for name, file in zip(names, checked, strict=True) if file.hash}
-    if cache is not None and current != known:
-        write_cache(cache, current)
+    try:
+        with contextlib.closing(_check_in_parallel(root, names, checked, pending, progress)) as results:
+            for index, file in results:
+                checked[index] = file
+    finally:  # who is stopped here goes on from here
+        current = {name: file for name, file in zip(names, checked, strict=True) if file.hash}
+        if cache is not None and current != known:
+            write_cache(cache, current)
     return checked
 
 
@@ -96,7 +100,7 @@ def _check_in_parallel(
     files: Sequence[CheckedFile],
     pending: Sequence[int],
     progress: Progress | None,
-) -> Iterator[tuple[int, CheckedFile]]:
+) -> Generator[tuple[int, CheckedFile], None, None]:
     def check(chunk):
         return chunk, _check_together([(os.path.join(root, names[index]), files[index]) for index in chunk])
 

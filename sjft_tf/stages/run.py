@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -17,6 +18,7 @@ from sjft_tf.errors import InputError
 from sjft_tf.run_folder import RunFolder
 from sjft_tf.selection import deepest_count
 from sjft_tf.stages.model import build_model
+from sjft_tf.stages.watching import watching
 
 PACKAGES = ("sjft-tf", "tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-image", "tensorflow-datasets")
 ROLES = ("target", "validation", "test", "source")
@@ -128,19 +130,19 @@ class Run:
             raise InputError(f"{role}: {error}") from error
 
     def _domain(self, config: DomainConfig, role: str, class_names: Sequence[str] | None) -> Domain:
-        if config.folder is not None:
-            return ImageFolder(config.folder, class_names=class_names, cache=self.folder.scan(role))
-        if config.table is not None:
-            cache = self.folder.scan(role)
-            return ImageTable(config.table, root=config.root, class_names=class_names, cache=cache)
-        if config.tfds is not None:
-            split = config.split or "train"
-            cache = self.folder.scan(role)
-            return TFDSImages(config.tfds, split=split, data_dir=config.data_dir, class_names=class_names, cache=cache)
+        if config.union is not None:
+            return Union([self._domain(part, f"{role}-{i}", class_names) for i, part in enumerate(config.union)])
         if config.synthetic is not None:
             return SyntheticImages(config.synthetic, image_size=self.experiment.image_size)
-        parts = config.union or ()
-        return Union([self._domain(part, f"{role}-{i}", class_names) for i, part in enumerate(parts)])
+        with watching(f"index {role}") as progress:
+            common: dict[str, Any] = {
+                "class_names": class_names, "cache": self.folder.scan(role), "progress": progress,
+            }  # fmt: skip
+            if config.folder is not None:
+                return ImageFolder(config.folder, **common)
+            if config.table is not None:
+                return ImageTable(config.table, root=config.root, **common)
+            return TFDSImages(config.tfds or "", split=config.split or "train", data_dir=config.data_dir, **common)
 
     @functools.cached_property
     def bank(self) -> FilterBank:

@@ -61,6 +61,21 @@ def test_with_a_cache_only_new_and_changed_files_are_read_again(folder, names, t
     assert os.stat(cache).st_mtime_ns == written
 
 
+def test_what_was_checked_before_an_interrupt_is_not_checked_again(folder, names, tmp_path_factory, monkeypatch):
+    cache, told = tmp_path_factory.mktemp("cache") / "checked.npz", []
+    monkeypatch.setattr(checking, "_CHUNK_FILES", 1)
+
+    def interrupt(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check_files(folder, names, cache=cache, progress=interrupt)
+    checked = check_files(folder, names, cache=cache, progress=lambda done, total: told.append(total))
+    assert told[-1] == 8 - 3
+    assert checked == check_files(folder, names)
+
+
 def test_what_a_cache_says_is_believed_while_size_and_time_stay(folder, names, tmp_path_factory):
     """Else the test above would also pass with a cache that is never used."""
     cache = tmp_path_factory.mktemp("cache") / "checked.npz"

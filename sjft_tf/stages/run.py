@@ -53,17 +53,19 @@ class Run:
     def prepare(self) -> None:
         """Open every domain and, in a new folder, build the model, so that bad input is found before anything is written.
 
-        Then write the list of rejected files, versions and, as the sign that the folder holds a run, the config.
+        Then write the list of rejected files and, in a new folder, what the run is made with and, last, its config.
 
         Raises:
             InputError: a domain, backbone or weights file cannot be used, or they do not fit together.
         """
         self.check_domains()
-        if not self.folder.config.exists():
+        is_new = not self.folder.config.exists()
+        if is_new:
             _ = self.model
         files.write_text(self.folder.rejected, rejected_csv(self.domains()))
-        files.write_json(self.folder.versions, versions())
-        files.write_text(self.folder.config, to_yaml(self.experiment))
+        if is_new:
+            files.write_json(self.folder.versions, versions())
+            files.write_text(self.folder.config, to_yaml(self.experiment))
 
     def check_domains(self) -> None:
         """Open the domains, and check that they fit together.
@@ -76,9 +78,9 @@ class Run:
         if selection.mode in ("selective", "random") and selection.k0 > n_source:
             raise InputError(f"selection.k0 is {selection.k0}, but the source has only {n_source} images")
         for role, domain in self.domains().items():
-            logger.info("%s: %s, %d images, %d classes", role, domain.name, len(domain), len(domain.class_names))
-            if domain.rejected:
-                logger.warning("%s: %d files left out, see rejected.csv", role, len(domain.rejected))
+            left_out = f"; {len(domain.rejected)} files left out, see rejected.csv" if domain.rejected else ""
+            n_classes = len(domain.class_names)
+            logger.info("%s: %s, %d images, %d classes%s", role, domain.name, len(domain), n_classes, left_out)
 
     def domains(self) -> dict[str, Domain]:
         """The domains that the experiment names, by role."""

@@ -97,24 +97,6 @@ def test_a_run_folder_of_another_config_is_left_alone(sjft, tmp_path, config_tex
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
-def test_a_file_whose_name_is_no_text_is_listed_and_the_run_goes_on(sjft, tmp_path, config_text):
-    target = _folder(tmp_path / "target", ["ash", "birch", "cedar"])
-    PIL.Image.new("RGB", (24, 24)).save(target / os.fsdecode(b"ash/caf\xe9.png"))
-    (tmp_path / "config.yaml").write_text(config_text)
-    result = sjft("describe", tmp_path / "config.yaml", "--out", tmp_path / "run", "--set", f"target.folder={target}")
-    assert result.exit_code == 0, result.output
-    assert r"target,ash/caf\xe9.png,its name is not UTF-8" in (tmp_path / "run" / "rejected.csv").read_text()
-
-
-def test_a_config_stands_only_where_the_rest_could_be_written(sjft, tmp_path, config_text):
-    (tmp_path / "config.yaml").write_text(config_text)
-    (tmp_path / "run" / "versions.json").mkdir(parents=True)
-    (tmp_path / "run" / ".lock").touch()
-    result = sjft("--quiet", "describe", tmp_path / "config.yaml", "--out", tmp_path / "run")
-    assert result.exit_code == 2 and "versions.json cannot be written" in result.stderr
-    assert not (tmp_path / "run" / "config.yaml").exists()
-
-
 def test_a_missing_config_and_a_stray_flag(sjft, tmp_path, config_text):
     result = sjft("run", tmp_path / "no.yaml", "--out", tmp_path / "run")
     assert result.exit_code == 2 and "No such file" in result.stderr

@@ -102,7 +102,7 @@ def _measured(experiment: Experiment, folder: pathlib.Path, shared: Run | None) 
 
 def _share(given: RunFolder, taker: RunFolder) -> None:
     """Copy what does not depend on arm and seed; stages check it by its hash as if it were their own."""
-    scans = sorted((given.path / "domains").glob("*.json"))
+    scans = sorted((given.path / "domains").glob("*.npz"))
     for path in [*scans, given.bin_edges, given.neighbors, given.retrieval]:
         with open(path, "rb") as source, files.replacing(taker.path / path.relative_to(given.path)) as copy:
             shutil.copyfileobj(source, copy)

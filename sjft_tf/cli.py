@@ -20,29 +20,48 @@ if TYPE_CHECKING:
 PATH = click.Path(path_type=pathlib.Path)
 
 
+def _loudness(function: Callable) -> Callable:
+    """The options --quiet and --verbose, which go before a command's name or after it."""
+    for name, help_text in (
+        ("verbose", "Say also what the libraries underneath say."),
+        ("quiet", "Say only what went wrong."),
+    ):
+        function = click.option(f"-{name[0]}", f"--{name}", is_flag=True, expose_value=False, callback=_set_loudness,
+                                help=help_text)(function)  # fmt: skip
+    return function
+
+
+def _set_loudness(context: click.Context, option: click.Parameter, given: bool) -> None:
+    said = context.meta.setdefault("sjft_tf.loudness", set())
+    said.update({option.name} if given else set())
+    if len(said) > 1:
+        raise click.UsageError("--quiet and --verbose exclude each other")
+    quiet, verbose = "quiet" in said, "verbose" in said
+    # TensorFlow reads these when it is first imported, after this.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if verbose:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger().setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("sjft_tf").setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="sjft-tf")
-@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
-@click.option("-v", "--verbose", is_flag=True, help="Say also what the libraries underneath say.")
-def main(quiet: bool, verbose: bool) -> None:
+@_loudness
+def main() -> None:
     """Selective Joint Fine-tuning: train on few target images with the source images that resemble them.
 
     A stage first runs those it needs, and what a run folder holds already is not made again.
     """
-    if quiet and verbose:
-        raise click.UsageError("--quiet and --verbose exclude each other")
-    # TensorFlow reads these when it is first imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(format="%(message)s", level=logging.INFO if verbose else logging.WARNING)
-    logging.getLogger("sjft_tf").setLevel(level)
 
 
 def _stage_command(name: str, help_text: str) -> Callable:
     """A command that runs one stage, and what it needs first, on CONFIG in the folder --out."""
 
     def decorate(function: Callable[..., Any]) -> click.Command:
+        function = _loudness(function)
         function = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
                                 help="Replace one value of CONFIG; may be given several times.")(function)  # fmt: skip
         function = click.option("--out", required=True, type=PATH, help="Run folder; made if absent.")(function)
@@ -126,6 +145,7 @@ def report(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) 
 @main.command()
 @click.argument("config", type=PATH)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace one value of CONFIG.")
+@_loudness
 def show_config(config: pathlib.Path, overrides: tuple[str, ...]) -> None:
     """Print CONFIG with every default."""
     with _user_errors():
@@ -138,6 +158,7 @@ def show_config(config: pathlib.Path, overrides: tuple[str, ...]) -> None:
 @click.option("--arms", default="none,random,selective", show_default=True, help="Selection modes to compare.")
 @click.option("--seeds", default="0,1", show_default=True, help="One run of each arm with each seed.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace one value of CONFIG.")
+@_loudness
 def study(config: pathlib.Path, out: pathlib.Path, arms: str, seeds: str, overrides: tuple[str, ...]) -> None:
     """Compare selection modes on CONFIG. Each trains with several seeds, all from one neighbor table."""
     with _user_errors():
@@ -151,6 +172,7 @@ def study(config: pathlib.Path, out: pathlib.Path, arms: str, seeds: str, overri
 
 @main.command()
 @click.option("--out", default="runs/demo", show_default=True, type=PATH, help="Folder of the run folders.")
+@_loudness
 def demo(out: pathlib.Path) -> None:
     """Run the main job on drawn images. Three arms with three seeds each, in about four minutes."""
     with _user_errors():
@@ -164,6 +186,7 @@ def demo(out: pathlib.Path) -> None:
 @click.argument("images", nargs=-1, required=True, type=PATH)
 @click.option("--model", required=True, type=PATH, help="Run folder, or its export/.")
 @click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="Classes to print.")
+@_loudness
 def predict(images: tuple[pathlib.Path, ...], model: pathlib.Path, top: int) -> None:
     """Classify IMAGES with an exported model. The answers are those that a serving client gets."""
     with _user_errors():
@@ -177,6 +200,7 @@ def predict(images: tuple[pathlib.Path, ...], model: pathlib.Path, top: int) -> 
 @click.argument("run_folder", metavar="RUN", type=PATH)
 @click.argument("target_id")
 @click.option("--image", "picture", type=PATH, help="Draw the 1st, 10th, 20th, 30th and 40th into this PNG.")
+@_loudness
 def neighbors(run_folder: pathlib.Path, target_id: str, picture: pathlib.Path | None) -> None:
     """Show the neighbors of one target image. RUN is a run folder, TARGET_ID the path of the image in the target."""
     folder = RunFolder(run_folder)

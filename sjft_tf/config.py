@@ -1,7 +1,7 @@
 """The Experiment: everything a run depends on, as frozen dataclasses read strictly from one YAML file.
 
 An unknown key names its nearest match; a wrong type or an impossible value says what would be right. Paths are
-relative to the working folder. Defaults are the paper's.
+relative to the working folder. Defaults are the paper's where it has them.
 """
 
 import dataclasses

@@ -108,19 +108,20 @@ class Selection:
         self._history.append((first_step, counts, self._count_reachable(counts)))
         return outcome(entropies, correct, self.delta)
 
-    def draw(self, targets: np.ndarray, uniforms: np.ndarray, *, step: int | None = None) -> np.ndarray:
+    def draw(self, targets: np.ndarray, uniforms: np.ndarray, *, step: int | None = None, since: int = 0) -> np.ndarray:
         """One source image for each target image.
 
         Args:
             targets: `[n]` int, indices of target images.
             uniforms: `[n]` float in `[0, 1)`; equal numbers give equal draws.
             step: draw by the K that holds at this training step; without it, by the present K.
+            since: the round in which steps began to count; its K holds from step 0.
 
         Returns:
             `[n]` int32, indices of source images.
         """
-        held = (h for h in reversed(self._history) if step is None or h[0] <= step)
-        _, counts, reachable = next(held, self._history[0])
+        later = (h for h in reversed(self._history[since + 1 :]) if step is None or h[0] <= step)
+        _, counts, reachable = next(later, self._history[since])
         if self.mode == "selective" and self.neighbors is not None and counts is not None:
             ranks = (uniforms * counts[targets]).astype(np.int64)
             drawn: np.ndarray = self.neighbors.indices[targets, ranks]

@@ -36,7 +36,7 @@ def search(run: Run) -> NeighborTable:
     """Find the source neighbors of every target image."""
     names = {"indices": np.int32, "divergences": np.float32}
     held = run.folder.load(run.folder.neighbors, run.neighbors_hash, names)
-    if held is not None:
+    if held is not None and run.folder.retrieval.exists():
         return NeighborTable(**held_without_hash(held))
     edges, source = describe(run), run.need_source()
     start = time.monotonic()
@@ -46,8 +46,8 @@ def search(run: Run) -> NeighborTable:
             run.target, source, run.bank, edges, max_k=run.max_k, image_size=run.experiment.descriptor_size,
             epsilon=run.experiment.retrieval.epsilon, progress=progress,
         )  # fmt: skip
-    run.folder.save(run.folder.neighbors, run.neighbors_hash, indices=table.indices, divergences=table.divergences)
     files.write_json(run.folder.retrieval, _figures(run, table))
+    run.folder.save(run.folder.neighbors, run.neighbors_hash, indices=table.indices, divergences=table.divergences)
     run.folder.record_stage("search", run.neighbors_hash, time.monotonic() - start)
     logger.info("search: %s", table.summary())
     return table

@@ -14,7 +14,8 @@ def export(run: Run) -> None:
     """Write the exported model and its card, unless they are up to date."""
     metrics = evaluate(run)
     recorded = run.folder.recorded_stages().get("export", {})
-    if recorded.get("made_from") == run.metrics_hash and (run.folder.export / "saved_model" / "1").exists():
+    made = [run.folder.export / "model.keras", run.folder.export / "saved_model" / "1" / "saved_model.pb"]
+    if recorded.get("made_from") == run.metrics_hash and all(path.exists() for path in made):
         return
     start, e = time.monotonic(), run.experiment
     model = run.model

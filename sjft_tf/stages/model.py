@@ -32,9 +32,9 @@ def build_model(experiment: Experiment, target_classes: int, source_classes: int
 
 
 def _replicas() -> contextlib.AbstractContextManager:
-    """The scope in which a model is built: one replica a GPU where there are several, else nothing special."""
-    gpus = tf.config.list_logical_devices("GPU")
-    if len(gpus) < 2:
+    """The scope in which a model is built: one replica a device where there are several, else nothing special."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if len(devices) < 2:
         return contextlib.nullcontext()
-    logger.info("training on %d GPUs", len(gpus))
-    return tf.distribute.MirroredStrategy().scope()
+    logger.info("training on %d devices", len(devices))
+    return tf.distribute.MirroredStrategy([device.name for device in devices]).scope()

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 
-from sjft_tf import files
 from sjft_tf.config import to_yaml
 from sjft_tf.domains import decode
 from sjft_tf.errors import InputError
@@ -22,7 +21,7 @@ from sjft_tf.reporting import (
 )
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.stages.descriptors import search
-from sjft_tf.stages.evaluate import evaluate
+from sjft_tf.stages.evaluate import evaluate, predictions
 from sjft_tf.stages.run import Run, versions
 from sjft_tf.stages.train import completed_rounds
 
@@ -65,7 +64,7 @@ def position_of(run: Run, target_id: str) -> int:
     """The index of a target image.
 
     Raises:
-        InputError: the run keeps no neighbors, or the target has no image of that id.
+        InputError: the target has no image of that id.
     """
     try:
         return list(run.target.ids).index(target_id)
@@ -126,7 +125,8 @@ def _report_data(run: Run, metrics: dict) -> ReportData:
 
 
 def _confusion(run: Run) -> np.ndarray:
-    arrays = files.load_arrays(run.folder.predictions, {"probabilities": np.float32, "labels": np.int32})
+    arrays = predictions(run)
+    assert arrays is not None  # `evaluate` made them
     return confusion_matrix(arrays["labels"], arrays["probabilities"].argmax(axis=-1), len(run.target.class_names))
 
 

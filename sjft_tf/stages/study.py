@@ -66,7 +66,7 @@ def study(experiment: Experiment, folder: pathlib.Path, modes: Sequence[str], se
         raise InputError("a study compares accuracies on the test domain; the config has none")
     shared = None
     if set(modes) & {"selective", "random"}:
-        shared = Run(arm(experiment, "selective", seeds[0]), RunFolder(folder / "shared"))
+        shared = Run(arm(experiment, "selective", experiment.seed), RunFolder(folder / "shared"))
         with shared.folder.locked():
             shared.prepare()
             search(shared)

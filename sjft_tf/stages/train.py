@@ -1,6 +1,7 @@
 """The stage `train`: rounds of joint fine-tuning, each from the weights of the one before."""
 
 import logging
+import pathlib
 import time
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf import files
+from sjft_tf.errors import InputError
 from sjft_tf.evaluation import accuracy, mean_class_accuracy
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
@@ -25,7 +27,7 @@ from sjft_tf.training import (
     predict,
 )
 
-ROUND = {"counts": np.int32, "entropies": np.float32, "correct": np.bool_}
+ROUND = {"counts": np.int32, "entropies": np.float32, "correct": np.bool_, "weights": np.str_}
 logger = logging.getLogger(__name__)
 
 
@@ -34,21 +36,20 @@ def train(run: Run) -> list[dict]:
     neighbors = search(run) if run.needs_neighbors else None
     rounds = run.experiment.selection.rounds
     completed = completed_rounds(run)
-    if len(completed) == rounds:
-        return run.folder.read_history()
-    selection = make_selection(run, neighbors)
-    for arrays in completed:
-        selection.advance(arrays["entropies"], arrays["correct"])
     history = run.folder.read_history()[: len(completed)]
-    seconds = sum(entry["seconds"] for entry in history)
-    _compile(run)
-    if completed:
-        logger.info("train: going on after round %d of %d", len(completed), rounds)
-        run.model.load_weights(run.folder.weights(len(completed) - 1))
-    for _ in range(len(completed), rounds):
-        history.append(_train_round(run, selection))
-        seconds += history[-1]["seconds"]
-    run.folder.record_stage("train", run.training_hash, seconds)
+    if len(completed) < rounds:
+        selection = make_selection(run, neighbors)
+        for arrays in completed:
+            selection.advance(arrays["entropies"], arrays["correct"])
+        if completed:
+            logger.info("train: going on after round %d of %d", len(completed), rounds)
+            run.model.load_weights(run.folder.weights(len(completed) - 1))
+        # Outside of it the optimizer's variables would not be replicas of one another.
+        with run.model.distribute_strategy.scope():
+            _compile(run)
+            history += [_train_round(run, selection) for _ in range(len(completed), rounds)]
+    if run.folder.recorded_stages().get("train", {}).get("made_from") != run.training_hash:
+        run.folder.record_stage("train", run.training_hash, sum(entry["seconds"] for entry in history))
     return history
 
 
@@ -66,10 +67,21 @@ def completed_rounds(run: Run) -> list[dict[str, np.ndarray]]:
     completed: list[dict[str, np.ndarray]] = []
     for number in range(run.experiment.selection.rounds):
         arrays = run.folder.load(run.folder.selection(number), run.training_hash, ROUND)
-        if arrays is None or not run.folder.weights(number).exists():
+        if arrays is None or not _is_whole(run.folder.weights(number), str(arrays["weights"])):
             break
         completed.append(arrays)
     return completed[: len(run.folder.read_history())]
+
+
+def _is_whole(weights: pathlib.Path, digest: str) -> bool:
+    try:
+        whole = files.digest_of_file(weights) == digest
+    except InputError as error:
+        logger.warning("%s; it is made again", error)
+        return False
+    if not whole:
+        logger.warning("%s is damaged; it is made again", weights)
+    return whole
 
 
 def _compile(run: Run) -> None:
@@ -92,7 +104,7 @@ def _train_round(run: Run, selection: Selection) -> dict:
     t, counts, reachable = e.training, _counts(run, selection), selection.reachable
     drawn = f"{reachable} source images in reach" if run.source is not None else "target images alone"
     logger.info("train: round %d of %d, %s", number + 1, e.selection.rounds, drawn)
-    _start_afresh(model.optimizer, model, 0 if t.restart else number * t.steps_per_round)
+    _start_afresh(model, 0 if t.restart else number * t.steps_per_round, (e.seed, number))
     data = joint_dataset(
         run.target, run.source, selection,
         batch_size=t.batch_size, image_size=e.image_size, steps=t.steps_per_round, seed=e.seed,
@@ -101,6 +113,11 @@ def _train_round(run: Run, selection: Selection) -> dict:
         curves = LossCurves(t.steps_per_round, progress)
         expansion = NeighborExpansion(selection, run.target, batch_size=e.evaluation.batch_size)
         logs = model.fit(data, epochs=1, verbose=0, shuffle=False, callbacks=[curves, expansion]).history
+    if expansion.entropies is None or not np.isfinite(expansion.entropies).all():
+        raise InputError(
+            f"training diverged in round {number + 1}: the model answers with numbers that are not finite; "
+            f"training.learning_rate is {t.learning_rate:g}, take a lower one"
+        )
     entry = {
         "round": number,
         "k_min": int(counts.min()), "k_mean": float(counts.mean()), "k_max": int(counts.max()),
@@ -120,17 +137,25 @@ def _train_round(run: Run, selection: Selection) -> dict:
     run.folder.save(
         run.folder.selection(number), run.training_hash,
         counts=counts, entropies=expansion.entropies, correct=expansion.correct,
+        weights=np.array(files.digest_of_file(run.folder.weights(number))),
     )  # fmt: skip
     return entry
 
 
-def _start_afresh(optimizer: keras.optimizers.Optimizer, model: keras.Model, step: int) -> None:
-    """Momentum 0, and the learning rate of step `step`: each round is a new solver on the old weights (spec 6.3)."""
+def _start_afresh(model: keras.Model, step: int, seed: tuple[int, int]) -> None:
+    """Momentum 0, and the learning rate of step `step`: each round is a new solver on the old weights (spec 6.3).
+
+    What layers such as dropout draw begins anew, too, so that a round depends on nothing but `seed` and the weights.
+    """
+    optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     for variable in optimizer.variables:
         if variable is not optimizer.learning_rate:
             variable.assign(keras.ops.zeros_like(variable))
     optimizer.iterations.assign(step)
+    states = (variable for variable in model.non_trainable_variables if variable.name == "seed_generator_state")
+    for position, state in enumerate(states):
+        state.assign(np.random.SeedSequence((*seed, position)).generate_state(state.shape[0]))
 
 
 def _counts(run: Run, selection: Selection) -> np.ndarray:

@@ -31,16 +31,17 @@ def joint_dataset(
     Each pass over the target visits every image once. Rows are interleaved T, S, T, S, so that any even split over
     replicas holds both domains in equal number; a row's weight is 0 for the other domain's head, whose label there is a
     valid dummy, 0. With Keras' default reduction the loss is then `0.5 mean(target) + 0.5 mean(source)`.
-    In selection mode `none` a batch holds the `batch_size / 2` target images alone, and no `source` key.
+    In selection mode `none` a batch holds the `batch_size / 2` target images alone, and no `source` key; it is for
+    `joint_model(source_classes=None)`, `joint_loss(("target",))` and `joint_metrics(("target",))`.
 
     What a step holds is a pure function of (seed, round, step) and K. With `steps`, the dataset is one round, made
     afresh each time it is iterated over: `fit(data, epochs=rounds)`. Without, it is endless, for
     `fit(data, epochs=rounds, steps_per_epoch=...)`; then a round's new K holds from its step `LOOKAHEAD` (32) on,
-    because the batches before may be in flight already.
+    because the batches before may be in flight already, and round stands for the one in which `fit` began.
 
     Args:
         target: the target domain.
-        source: the source domain; None in mode `none`.
+        source: the source domain; not used in mode `none`.
         selection: says which source images each target image may draw; its K may change between rounds.
         batch_size: rows of a batch, even.
         image_size: side of the images in pixels.
@@ -54,17 +55,18 @@ def joint_dataset(
     Raises:
         InputError: an odd batch size, no source, or a selection for another number of images.
     """
+    source = None if selection.mode == "none" else source
     _check(target, source, selection, batch_size)
     sampled = _sampled(target, selection, batch_size // 2, steps, seed)
     batches = sampled.map(
         lambda targets, sources, seeds: _encoded_rows(target, source, targets, sources, seeds), num_parallel_calls=2
     )
-    rows = batch_size if source is not None and selection.mode != "none" else batch_size // 2
+    rows = batch_size if source is not None else batch_size // 2
     images = batches.unbatch().map(
         lambda row: {**row, "image": augment(decode(row["image"]), image_size, row["seed"])},
         num_parallel_calls=min(os.cpu_count() or 1, 8 * rows),
     )
-    heads = ("target",) if selection.mode == "none" else ("target", "source")
+    heads = ("target",) if source is None else ("target", "source")
     dataset = images.batch(rows, drop_remainder=True).map(lambda batch: _keras_batch(batch, heads)).prefetch(4)
     # Keras restarts a dataset whose length it knows, and warns of others when they end.
     return dataset.apply(
@@ -73,12 +75,15 @@ def joint_dataset(
 
 
 def _sampled(target: Domain, selection: Selection, pairs: int, steps: int | None, seed: int) -> tf.data.Dataset:
-    n_target = len(target)
+    n_target, began = len(target), selection.round
 
     def sample(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        nonlocal began
         number = int(step)
-        round, counts_step = (0, max(number - LOOKAHEAD, 0)) if steps is None else (selection.round, None)
-        batch = sample_batch(selection, seed, round, number, n_target=n_target, pairs=pairs, counts_step=counts_step)
+        if number == 0 or steps is not None:
+            began = selection.round
+        counts_step = max(number - LOOKAHEAD, 0) if steps is None else None
+        batch = sample_batch(selection, seed, began, number, n_target=n_target, pairs=pairs, counts_step=counts_step)
         return batch.targets, batch.sources, batch.seeds
 
     def sample_in_graph(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -121,5 +126,8 @@ def _check(target: Domain, source: Domain | None, selection: Selection, batch_si
         raise InputError(f"selection mode {selection.mode!r} draws source images, but source is None")
     if selection.counts is not None and len(selection.counts) != len(target):
         raise InputError(f"the selection is for {len(selection.counts)} target images; {target.name} has {len(target)}")
+    if source is not None and selection.neighbors is not None and selection.neighbors.indices.max() >= len(source):
+        last = selection.neighbors.indices.max()
+        raise InputError(f"the neighbor table names source image {last}; {source.name} has {len(source)} images")
     if source is not None and selection.n_source is not None and selection.n_source != len(source):
         raise InputError(f"the selection is for {selection.n_source} source images; {source.name} has {len(source)}")

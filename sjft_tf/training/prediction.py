@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf.domains import Domain, center_view, image_batches
+from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
 
 
@@ -40,8 +41,15 @@ def predict(
 
 
 def model_image_size(model: keras.Model) -> int:
-    """Side in pixels of the images that a model takes."""
-    return model.inputs[0].shape[1]
+    """Side in pixels of the images that a model takes.
+
+    Raises:
+        InputError: it takes images of any size.
+    """
+    side = model.inputs[0].shape[1]
+    if side is None:
+        raise InputError(f"model {model.name!r} takes images of any size; give image_size, in pixels")
+    return int(side)
 
 
 def _probabilities(

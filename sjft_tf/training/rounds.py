@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from sjft_tf.domains import Domain
+from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection, entropy
 from sjft_tf.training.prediction import predict
 
@@ -25,6 +26,9 @@ class NeighborExpansion(keras.callbacks.Callback):
         image_size: pixels; None: the model's input size.
         batch_size: images a forward pass.
 
+    Raises:
+        InputError: the selection is for another number of images.
+
     Attributes:
         entropies: `[n_target]` float32, in nats, after the last round; None before.
         correct: `[n_target]` bool, likewise.
@@ -34,10 +38,17 @@ class NeighborExpansion(keras.callbacks.Callback):
         self, selection: Selection, target: Domain, *, image_size: int | None = None, batch_size: int = 64
     ) -> None:
         super().__init__()
+        if selection.counts is not None and len(selection.counts) != len(target):
+            n_images = len(selection.counts)
+            raise InputError(f"the selection is for {n_images} target images; {target.name} has {len(target)}")
         self.selection, self.target = selection, target
         self.image_size, self.batch_size = image_size, batch_size
         self.entropies: np.ndarray | None = None
         self.correct: np.ndarray | None = None
+        self._steps_done = 0
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Count steps from 0, as a dataset that begins does."""
         self._steps_done = 0
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

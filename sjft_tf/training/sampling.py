@@ -41,7 +41,8 @@ def sample_batch(
 
     Args:
         selection: says which source images each target image may draw.
-        seed, round, step: equal triples (and equal K) give equal batches, whatever was sampled before.
+        seed, round, step: equal triples (and equal K) give equal batches, whatever was sampled before. With `counts_step`
+            the round is that in which steps began to count, else the present one.
         n_target: number of target images.
         pairs: number of target images in a batch.
         counts_step: the step whose K holds; without it, the present K.
@@ -51,6 +52,7 @@ def sample_batch(
     uniforms = rng.random(pairs)
     sources = np.empty(0, np.int32)
     if selection.mode != "none":
-        sources = selection.draw(targets, uniforms, step=counts_step)
+        since = 0 if counts_step is None else round
+        sources = selection.draw(targets, uniforms, step=counts_step, since=since)
     seeds = rng.integers(0, 2**31 - 1, (len(targets) + len(sources), 2), dtype=np.int32)
     return Batch(targets, sources, seeds)

@@ -3,11 +3,13 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -132,18 +134,73 @@ def test_killed_when_an_artifact_appears_the_same_command_finishes_with_the_same
     assert not list(out.rglob(".*.tmp-*"))
 
 
-def test_damaged_artifacts_are_made_again(sjft, finished, tmp_path, caplog):
-    import shutil
-
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        ("neighbors.npz", "cut"),
+        ("retrieval.json", "deleted"),
+        ("checkpoints/round-1.weights.h5", "cut"),
+        ("predictions.npz", "cut"),
+        ("metrics.json", "cut"),
+        ("export/model.keras", "deleted"),
+    ],
+)
+def test_what_is_damaged_or_gone_is_made_again(sjft, finished, tmp_path, name, harm):
     path, run, _ = finished
     out = shutil.copytree(run, tmp_path / "run")
-    for name in ("neighbors.npz", "metrics.json"):
-        content = (out / name).read_bytes()
+    content = (out / name).read_bytes()
+    (out / name).unlink()
+    if harm == "cut":
         (out / name).write_bytes(content[: len(content) // 2])
-    caplog.set_level("INFO", "sjft_tf")
-    assert sjft("run", path, "--out", out).exit_code == 0
-    assert caplog.text.count("it is made again") == 2
+    result = sjft("export", path, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert (out / name).stat().st_size == len(content)
     _assert_same_outputs(run, out)
+
+
+def test_training_that_diverges_is_one_line_and_leaves_no_round(sjft, finished, tmp_path):
+    path, _, _ = finished
+    result = sjft("--quiet", "train", path, "--out", tmp_path / "run", "--set", "training.learning_rate=1e30")
+    assert result.exit_code == 2
+    (line,) = result.stderr.strip().splitlines()
+    assert "diverged in round 1" in line and "training.learning_rate is 1e+30" in line
+    assert not list((tmp_path / "run").glob("checkpoints/*")) and not list((tmp_path / "run").glob("selection/*"))
+
+
+TWO_DEVICES = """
+import sys, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from sjft_tf.cli import main
+main(["train", sys.argv[1], "--out", sys.argv[2]])
+"""
+
+
+def test_a_run_on_two_devices_ends_like_one_on_one(finished, tmp_path):
+    path, run, _ = finished
+    command = [sys.executable, "-c", TWO_DEVICES, str(path), str(tmp_path / "two")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "training on 2 devices" in result.stderr
+    weights = _weights(tmp_path / "two")
+    for name, values in _weights(run).items():
+        np.testing.assert_allclose(weights[name], values, atol=2e-5, err_msg=name)
+
+
+def test_a_round_draws_the_same_dropout_however_it_was_reached(finished):
+    from sjft_tf.stages.train import _start_afresh
+
+    def answers(seed, before):
+        image = keras.Input((4,))
+        model = keras.Model(image, keras.layers.Dropout(0.5)(keras.layers.Dropout(0.5)(image)))
+        model.compile(keras.optimizers.SGD())
+        for _ in range(before):
+            model(np.ones((8, 4)), training=True)
+        _start_afresh(model, 0, seed)
+        return np.array(model(np.ones((8, 4)), training=True))
+
+    np.testing.assert_array_equal(answers((0, 1), before=0), answers((0, 1), before=3))
+    assert not np.array_equal(answers((0, 1), before=0), answers((0, 2), before=0))
 
 
 @pytest.mark.parametrize("mode", ["random", "all", "none"])

@@ -91,10 +91,28 @@ def test_an_endless_dataset_goes_by_the_new_k_exactly_lookahead_steps_later(targ
     )
 
 
+def test_an_endless_dataset_that_begins_again_goes_by_the_present_k_and_draws_anew(target, source, table):
+    """One `fit` after the other, each of one epoch."""
+    selection = Selection(table, k0=1)
+    dataset = joint_dataset(target, source, selection, batch_size=12, image_size=16)
+    first = _batches(dataset, 2)
+    selection.advance(np.zeros(12), np.zeros(12, bool), first_step=50)
+    second = _batches(dataset, 2)
+    expected = [sample_batch(selection, 0, 1, step, n_target=12, pairs=6) for step in range(2)]
+    for (_, labels, _), batch in zip(second, expected, strict=True):
+        np.testing.assert_array_equal(labels["target"][::2], target.labels[batch.targets])
+        np.testing.assert_array_equal(labels["source"][1::2], source.labels[batch.sources])
+    drawn = np.concatenate([batch.sources for batch in expected])
+    nearest = table.indices[np.concatenate([batch.targets for batch in expected]), 0]
+    assert (drawn != nearest).any()
+    assert not np.array_equal(first[0][0], second[0][0])
+
+
 def test_mode_none_sees_the_same_target_images_as_a_joint_run(target, source, table):
     settings = {"batch_size": 6, "image_size": 16, "steps": 2}
     joint = _batches(joint_dataset(target, source, Selection(table, k0=3), **settings))
-    alone = _batches(joint_dataset(target, None, Selection(None, mode="none"), **settings))
+    # a source that is given all the same is not drawn from
+    alone = _batches(joint_dataset(target, source, Selection(None, mode="none"), **settings))
     for (_, labels, _), (images, alone_labels, weights) in zip(joint, alone, strict=True):
         assert images.shape[0] == 3 and set(alone_labels) == {"target"} and (weights["target"] == 1).all()
         np.testing.assert_array_equal(alone_labels["target"], labels["target"][::2])
@@ -112,3 +130,8 @@ def test_what_does_not_fit_is_named(target, source, table, change, message):
     arguments = {"target": target, "source": source, "selection": Selection(table, k0=3), "batch_size": 4, **change}
     with pytest.raises(InputError, match=message):
         joint_dataset(**arguments)
+
+
+def test_a_source_smaller_than_the_tables_is_refused_before_the_first_batch(target, source, table):
+    with pytest.raises(InputError, match=rf"names source image {table.indices.max()}; .* has 12 images"):
+        joint_dataset(target, target, Selection(table, k0=3), batch_size=4)

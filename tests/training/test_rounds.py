@@ -2,9 +2,11 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from sjft_tf.domains import center_view, decode
+from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection, entropy, expand_counts
 from sjft_tf.training import NeighborExpansion, joint_dataset, joint_loss, joint_metrics, joint_sgd, predict
 
@@ -65,3 +67,32 @@ def test_two_runs_from_one_seed_end_in_the_same_weights(model, target, source, t
     np.testing.assert_array_equal(k_one, k_other)
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_one_fit_after_the_other_counts_steps_from_zero(model, target, source, table):
+    selection = Selection(table, k0=2)
+    model.compile(joint_sgd(0.0), joint_loss(), weighted_metrics=joint_metrics(), jit_compile=False)
+    data = joint_dataset(target, source, selection, batch_size=4, image_size=16)
+    callback = NeighborExpansion(selection, target)
+    for _ in range(2):
+        model.fit(data, epochs=1, steps_per_epoch=3, callbacks=[callback], verbose=0)
+    assert selection.round == 2
+    targets, uniforms = np.arange(12), np.full(12, 0.99)
+    of_round_1 = selection.draw(targets, uniforms, step=2, since=1)
+    of_round_2 = selection.draw(targets, uniforms, step=3, since=1)
+    assert (selection.counts == 12).any()  # wrong twice, so K grew twice
+    np.testing.assert_array_equal(of_round_2, selection.draw(targets, uniforms))
+    assert (of_round_1 != of_round_2).any()
+
+
+def test_a_selection_for_other_images_is_refused(target, source, table):
+    with pytest.raises(InputError, match=f"for 12 target images; .* has {len(source)}"):
+        NeighborExpansion(Selection(table, k0=2), source)
+
+
+def test_a_model_for_images_of_any_size_needs_one_named(target):
+    image = keras.Input((None, None, 3), name="image")
+    logits = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(image))
+    with pytest.raises(InputError, match="give image_size"):
+        predict(keras.Model(image, logits), target)
+    assert predict(keras.Model(image, logits), target, image_size=8).shape == (12, 3)

@@ -52,9 +52,10 @@ def test_a_new_folder_without_a_config_is_removed_again(tmp_path):
 
 def test_a_new_folder_stays_after_an_interrupt(tmp_path):
     with pytest.raises(KeyboardInterrupt), RunFolder(tmp_path / "run").locked():
+        (tmp_path / "run" / "domains").mkdir()
         raise KeyboardInterrupt
     with RunFolder(tmp_path / "run").locked():
-        pass
+        assert (tmp_path / "run" / "domains").exists()
 
 
 def test_leftovers_of_a_killed_process_are_cleared(tmp_path):

@@ -1,42 +1,12 @@
 """The descriptor written again in float64 NumPy, one channel after another, and drawn images to try it on."""
 
-import io
 import types
 
 import numpy as np
-import PIL.Image
 import pytest
 import scipy.signal
 
 from sjft_tf.descriptors.gabor_kernels import gabor_kernels
-
-
-class DrawnImages:
-    """A domain of given images; PNG, so that they arrive as they are."""
-
-    name = "drawn"
-    class_names = ("any",)
-    rejected = ()
-
-    def __init__(self, images):
-        self.images = images
-        self.ids = [f"{i:03}" for i in range(len(images))]
-        self.labels = np.zeros(len(images), np.int32)
-
-    def __len__(self):
-        return len(self.images)
-
-    def encoded(self, indices):
-        return [self._png(self.images[i]) for i in indices]
-
-    def fingerprint(self):
-        return "drawn"
-
-    @staticmethod
-    def _png(image):
-        file = io.BytesIO()
-        PIL.Image.fromarray(image).save(file, "png")
-        return file.getvalue()
 
 
 def slow_responses(luma, scales, orientations, size=None):
@@ -71,8 +41,3 @@ def slow_counts(responses, edges):
 @pytest.fixture(scope="session")
 def slow():
     return types.SimpleNamespace(responses=slow_responses, fine_counts=slow_fine_counts, counts=slow_counts)
-
-
-@pytest.fixture(scope="session")
-def drawn_images():
-    return DrawnImages

@@ -1,44 +1,11 @@
 """Descriptors drawn at random, Eq. (1) written again in long double, and domains that live in memory."""
 
-import io
-
 import numpy as np
-import PIL.Image
 import pytest
 import tensorflow as tf
 
-from sjft_tf import files
-
 PIXELS = (196, 49, 100)  # of the response maps, two groups of which have one and two channels
 WEIGHTS = np.array([1, 1 / 2, 1 / 2])
-
-
-class DrawnImages:
-    """A domain of given images; PNG, so that they arrive as they are."""
-
-    name = "drawn"
-    class_names = ("any",)
-    rejected = ()
-
-    def __init__(self, images):
-        self.images = images
-        self.ids = [f"{i:03}" for i in range(len(images))]
-        self.labels = np.zeros(len(images), np.int32)
-
-    def __len__(self):
-        return len(self.images)
-
-    def encoded(self, indices):
-        return [self._png(self.images[i]) for i in indices]
-
-    def fingerprint(self):
-        return files.digest(self.images)
-
-    @staticmethod
-    def _png(image):
-        file = io.BytesIO()
-        PIL.Image.fromarray(image).save(file, "png")
-        return file.getvalue()
 
 
 class Colors:
@@ -73,11 +40,6 @@ def assert_ranks(table, divergences):
     order = np.argsort(divergences, axis=1, kind="stable")[:, : table.max_k]
     np.testing.assert_array_equal(table.indices, order)
     np.testing.assert_array_equal(table.divergences, np.take_along_axis(divergences, order, axis=1))
-
-
-@pytest.fixture(scope="session")
-def drawn_images():
-    return DrawnImages
 
 
 @pytest.fixture(scope="session")

@@ -187,8 +187,15 @@ class RunFolder:
         files.write_json(self.stages, recorded)
 
     def recorded_stages(self) -> dict[str, dict[str, Any]]:
-        """`made_from` and `seconds` by stage, in the order of their first run."""
-        return files.read_json(self.stages) if self.stages.exists() else {}
+        """`made_from` and `seconds` by stage, in the order of their first run; none where the record is damaged."""
+        if not self.stages.exists():
+            return {}
+        try:
+            recorded: dict[str, dict[str, Any]] = files.read_json(self.stages)
+        except InputError as error:
+            logger.warning("%s; it is made again", error)
+            return {}
+        return recorded
 
     def write_history(self, rounds: list[dict[str, Any]]) -> None:
         """Write one JSON line a round."""

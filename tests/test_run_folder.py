@@ -106,3 +106,7 @@ def test_history_and_stages_read_back(tmp_path):
     folder.record_stage("export", "abd", 2.0)
     assert folder.recorded_stages()["train"] == {"made_from": "abc", "seconds": 1.23}
     assert list(folder.recorded_stages()) == ["train", "export"]
+    folder.stages.write_text(folder.stages.read_text()[:20])
+    assert folder.recorded_stages() == {}
+    folder.record_stage("train", "abc", 1.0)
+    assert list(folder.recorded_stages()) == ["train"]

@@ -163,18 +163,25 @@ class RunFolder:
         except InputError as error:
             logger.warning("%s; it is made again", error)
             return None
-        return arrays if self._is_current(path, str(arrays["made_from"]), made_from) else None
+        return arrays if self._is_current(path, str(arrays.pop("made_from")), made_from) else None
 
     def load_json(self, path: pathlib.Path, made_from: str) -> dict[str, Any] | None:
         """The content of a JSON artifact with a `made_from` key, or None as in `load`."""
+        value = self._read_json(path)
+        if value is None:
+            return None
+        return value if self._is_current(path, str(value.get("made_from")), made_from) else None
+
+    def _read_json(self, path: pathlib.Path) -> dict[str, Any] | None:
+        """The content of a JSON file, or None where it is absent or damaged (which is said)."""
         if not path.exists():
             return None
         try:
-            value = files.read_json(path)
+            value: dict[str, Any] = files.read_json(path)
         except InputError as error:
             logger.warning("%s; it is made again", error)
             return None
-        return value if self._is_current(path, str(value.get("made_from")), made_from) else None
+        return value
 
     def _is_current(self, path: pathlib.Path, found: str, expected: str) -> bool:
         if found != expected:
@@ -188,14 +195,11 @@ class RunFolder:
 
     def recorded_stages(self) -> dict[str, dict[str, Any]]:
         """`made_from` and `seconds` by stage, in the order of their first run; none where the record is damaged."""
-        if not self.stages.exists():
-            return {}
-        try:
-            recorded: dict[str, dict[str, Any]] = files.read_json(self.stages)
-        except InputError as error:
-            logger.warning("%s; it is made again", error)
-            return {}
-        return recorded
+        return self._read_json(self.stages) or {}
+
+    def is_recorded(self, stage: str, made_from: str) -> bool:
+        """Whether the stage was last made from that."""
+        return bool(self.recorded_stages().get(stage, {}).get("made_from") == made_from)
 
     def write_history(self, rounds: list[dict[str, Any]]) -> None:
         """Write one JSON line a round."""

@@ -129,6 +129,11 @@ class Selection:
             drawn = self._shuffled[(uniforms * reachable).astype(np.int64)]
         return drawn
 
+    def check_target(self, name: str, n_images: int) -> None:
+        """Raise InputError unless the selection is for as many target images as the domain `name` has."""
+        if self.counts is not None and len(self.counts) != n_images:
+            raise InputError(f"the selection is for {len(self.counts)} target images; {name} has {n_images}")
+
     def _count_reachable(self, counts: np.ndarray | None) -> int:
         if self.neighbors is not None and counts is not None:
             return self.neighbors.distinct(counts)

@@ -19,7 +19,7 @@ def describe(run: Run) -> BinEdges:
     names = {"lower": np.floating, "upper": np.floating, "edges": np.floating}
     held = run.folder.load(run.folder.bin_edges, run.edges_hash, names)
     if held is not None:
-        return BinEdges(**held_without_hash(held))
+        return BinEdges(**held)
     start, settings = time.monotonic(), run.experiment.descriptor
     logger.info("describe: fitting bin edges on %d target images", len(run.target))
     with watching("bin edges") as progress:
@@ -37,7 +37,7 @@ def search(run: Run) -> NeighborTable:
     names = {"indices": np.int32, "divergences": np.float32}
     held = run.folder.load(run.folder.neighbors, run.neighbors_hash, names)
     if held is not None and run.folder.retrieval.exists():
-        return NeighborTable(**held_without_hash(held))
+        return NeighborTable(**held)
     edges, source = describe(run), run.need_source()
     start = time.monotonic()
     logger.info("search: %d neighbors of each target image among %d source images", run.max_k, len(source))
@@ -51,11 +51,6 @@ def search(run: Run) -> NeighborTable:
     run.folder.record_stage("search", run.neighbors_hash, time.monotonic() - start)
     logger.info("search: %s", table.summary())
     return table
-
-
-def held_without_hash(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays that an artifact was saved for."""
-    return {name: array for name, array in arrays.items() if name != "made_from"}
 
 
 def _figures(run: Run, table: NeighborTable) -> dict:

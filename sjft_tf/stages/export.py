@@ -13,9 +13,8 @@ logger = logging.getLogger(__name__)
 def export(run: Run) -> None:
     """Write the exported model and its card, unless they are up to date."""
     metrics = evaluate(run)
-    recorded = run.folder.recorded_stages().get("export", {})
     made = [run.folder.export / "model.keras", run.folder.export / "saved_model" / "1" / "saved_model.pb"]
-    if recorded.get("made_from") == run.metrics_hash and all(path.exists() for path in made):
+    if run.folder.is_recorded("export", run.metrics_hash) and all(path.exists() for path in made):
         return
     start, e = time.monotonic(), run.experiment
     model = run.model

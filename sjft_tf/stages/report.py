@@ -32,8 +32,7 @@ logger = logging.getLogger(__name__)
 def report(run: Run) -> None:
     """Write `report.html` from what the run has on disk, unless it is up to date."""
     metrics = evaluate(run)
-    recorded = run.folder.recorded_stages().get("report", {})
-    if recorded.get("made_from") == run.metrics_hash and run.folder.report.exists():
+    if run.folder.is_recorded("report", run.metrics_hash) and run.folder.report.exists():
         return
     start = time.monotonic()
     write_report(run.folder.report, _report_data(run, metrics))

@@ -1,5 +1,6 @@
 """The stage `train`: rounds of joint fine-tuning, each from the weights of the one before."""
 
+import functools
 import logging
 import pathlib
 import time
@@ -48,7 +49,7 @@ def train(run: Run) -> list[dict]:
         with run.model.distribute_strategy.scope():
             _compile(run)
             history += [_train_round(run, selection) for _ in range(len(completed), rounds)]
-    if run.folder.recorded_stages().get("train", {}).get("made_from") != run.training_hash:
+    if not run.folder.is_recorded("train", run.training_hash):
         run.folder.record_stage("train", run.training_hash, sum(entry["seconds"] for entry in history))
     return history
 
@@ -74,14 +75,20 @@ def completed_rounds(run: Run) -> list[dict[str, np.ndarray]]:
 
 
 def _is_whole(weights: pathlib.Path, digest: str) -> bool:
-    try:
-        whole = files.digest_of_file(weights) == digest
-    except InputError as error:
-        logger.warning("%s; it is made again", error)
+    if not weights.exists():
+        logger.warning("%s is missing; it is made again", weights)
         return False
+    state = weights.stat()
+    whole = _digest_of_state(weights, state.st_size, state.st_mtime_ns) == digest
     if not whole:
         logger.warning("%s is damaged; it is made again", weights)
     return whole
+
+
+@functools.lru_cache(maxsize=256)
+def _digest_of_state(path: pathlib.Path, size: int, changed_ns: int) -> str:
+    """The file's digest, read once while it does not change: every later stage asks whether training is complete."""
+    return files.digest_of_file(path)
 
 
 def _compile(run: Run) -> None:

@@ -124,8 +124,7 @@ def _check(target: Domain, source: Domain | None, selection: Selection, batch_si
         raise InputError(f"batch_size is {batch_size}; it must be even, half target and half source images")
     if selection.mode != "none" and source is None:
         raise InputError(f"selection mode {selection.mode!r} draws source images, but source is None")
-    if selection.counts is not None and len(selection.counts) != len(target):
-        raise InputError(f"the selection is for {len(selection.counts)} target images; {target.name} has {len(target)}")
+    selection.check_target(target.name, len(target))
     if source is not None and selection.neighbors is not None and selection.neighbors.indices.max() >= len(source):
         last = selection.neighbors.indices.max()
         raise InputError(f"the neighbor table names source image {last}; {source.name} has {len(source)} images")

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from sjft_tf.domains import Domain
-from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection, entropy
 from sjft_tf.training.prediction import predict
 
@@ -38,9 +37,7 @@ class NeighborExpansion(keras.callbacks.Callback):
         self, selection: Selection, target: Domain, *, image_size: int | None = None, batch_size: int = 64
     ) -> None:
         super().__init__()
-        if selection.counts is not None and len(selection.counts) != len(target):
-            n_images = len(selection.counts)
-            raise InputError(f"the selection is for {n_images} target images; {target.name} has {len(target)}")
+        selection.check_target(target.name, len(target))
         self.selection, self.target = selection, target
         self.image_size, self.batch_size = image_size, batch_size
         self.entropies: np.ndarray | None = None

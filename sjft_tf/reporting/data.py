@@ -43,6 +43,80 @@ class GalleryRow:
 
 
 @dataclasses.dataclass(frozen=True)
+class Hub:
+    """A source image that is a neighbor of many target images.
+
+    `image` is uint8 `[h, w, 3]`, `label` its class name, `n_targets` the number of target images that have it within
+    their first K.
+    """
+
+    image: np.ndarray
+    label: str
+    n_targets: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Borrowing:
+    """Who is borrowed from, with K of the last round. `sjft_tf.retrieval` has the functions for these numbers.
+
+    Attributes:
+        occurrences: `[n_source]` int, the target images that have a source image within their first K.
+        skewness: that of `occurrences`.
+        never_by_chance: the share of source images that random lists of the same K would leave out, in 0..1.
+        skewness_by_chance: the skewness of occurrences in random lists of the same K.
+        class_names: `[C]` names of the source's classes that have images.
+        class_shares: `[C]` float, the share of a class in all pairs of a target image and a source image within its
+            first K.
+        class_expected: `[C]` float above 0, its share of the source images.
+        hubs: the source images of most occurrences, most first; about eight fill a row of the page.
+
+    Raises:
+        InputError: the fields about classes disagree in length, or a class has no images.
+    """
+
+    occurrences: np.ndarray
+    skewness: float
+    never_by_chance: float
+    skewness_by_chance: float
+    class_names: Sequence[str]
+    class_shares: np.ndarray
+    class_expected: np.ndarray
+    hubs: Sequence[Hub] = ()
+
+    def __post_init__(self) -> None:
+        lengths = [len(self.class_names), len(self.class_shares), len(self.class_expected)]
+        if len(set(lengths)) > 1:
+            raise InputError(
+                f"names, shares and expected shares are of {lengths} source classes; there must be as many"
+            )
+        if (self.class_expected <= 0).any():
+            name = self.class_names[int(self.class_expected.argmin())]
+            raise InputError(f"the source class {name!r} has no images; leave it out")
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """How much an approximate search finds: shares of the true first `max_k` neighbors that its lists hold, in 0..1.
+
+    Attributes:
+        recall: the mean share over a random sample of target images.
+        low, high: its 95 % confidence interval.
+        n_targets: size of the sample.
+        max_k: neighbors of each target image.
+        candidates: source images that the index proposed for each target image, of which `max_k` were kept.
+        min_recall: the recall that was required.
+    """
+
+    recall: float
+    low: float
+    high: float
+    n_targets: int
+    max_k: int
+    candidates: int
+    min_recall: float
+
+
+@dataclasses.dataclass(frozen=True)
 class ReportData:
     """Everything that `write_report` shows. What a run does not have is left empty, and its section is left out.
 
@@ -61,6 +135,8 @@ class ReportData:
         class_names: names of the target's classes, `[C]`.
         confusion: test images by true class (row) and predicted class (column), `[C, C]` int.
         gallery: some target images with neighbors; six to ten keep the page small.
+        borrowing: who is borrowed from in the last round; needs `counts_per_round`.
+        certificate: what an approximate search found; None where the search was exact.
         seconds: wall time by stage, in the order of the stages.
         notes: things the reader should know, one sentence each ("K was capped at 5,100").
         config: the resolved configuration as YAML.
@@ -83,6 +159,8 @@ class ReportData:
     class_names: Sequence[str] = ()
     confusion: np.ndarray | None = None
     gallery: Sequence[GalleryRow] = ()
+    borrowing: Borrowing | None = None
+    certificate: Certificate | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
     config: str = ""
@@ -104,3 +182,8 @@ class ReportData:
                 f"the confusion matrix is {list(self.confusion.shape)}; with {n_classes} class names it must be "
                 f"{[n_classes, n_classes]}"
             )
+        if self.borrowing is not None:
+            n_pairs = int(self.borrowing.occurrences.sum())
+            n_reach = int(self.counts_per_round[-1].sum()) if self.counts_per_round else 0
+            if n_pairs != n_reach:
+                raise InputError(f"occurrences of source images sum to {n_pairs}, K of the last round to {n_reach}")

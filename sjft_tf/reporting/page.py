@@ -7,12 +7,12 @@ import jinja2
 import matplotlib.figure
 
 from sjft_tf import files
-from sjft_tf.reporting import curves, drawing, histograms, summary
+from sjft_tf.reporting import borrowing, curves, drawing, histograms, neighbors, summary
 from sjft_tf.reporting.confusion import MAX_COUNTED, MAX_NAMED, confusion_picture
 from sjft_tf.reporting.data import ReportData
 from sjft_tf.reporting.gallery import by_rank, shown_ranks, thumbnail_uri
 from sjft_tf.reporting.results import class_results, worst_classes
-from sjft_tf.reporting.words import duration, nats, number, ordinal, percent
+from sjft_tf.reporting.words import counted, duration, nats, number, ordinal, percent
 
 
 def write_report(path: str | os.PathLike, data: ReportData) -> None:
@@ -35,7 +35,7 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update((tool.__name__, tool) for tool in (percent, number, nats, duration, ordinal))
+    environment.filters.update((tool.__name__, tool) for tool in (counted, percent, number, nats, duration, ordinal))
     html = environment.get_template("report.html.j2").render(
         data=data,
         sentences=summary.sentences(data),
@@ -44,6 +44,11 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
         palette_css=drawing.palette_css(),
         fonts=drawing.FONTS,
         figures=_figures(data),
+        certified=None if data.certificate is None else neighbors.certified(data.certificate),
+        hubs_said=None
+        if data.borrowing is None
+        else neighbors.hubs_said(data.borrowing, data.domains["target"].n_images),
+        classes_said=None if data.borrowing is None else neighbors.classes_said(data.borrowing),
         ranks=shown_ranks(data.gallery),
         by_rank=by_rank,
         thumbnail_uri=thumbnail_uri,
@@ -72,6 +77,10 @@ def _figures(data: ReportData) -> dict[str, str]:
             drawn["entropies"] = histograms.entropy_histogram(entropies, correct, data.delta, n_classes)
         if data.mode in ("selective", "random") and summary.reaches(data):
             drawn["reach"] = curves.reach_by_round(data.history)
+        if data.borrowing is not None:
+            drawn["occurrences"] = borrowing.occurrence_histogram(data.borrowing.occurrences)
+            if len(data.borrowing.class_names) > 1:
+                drawn["borrowed"] = borrowing.class_bars(data.borrowing)
         if data.confusion is not None:
             drawn["confusion"] = confusion_picture(data.confusion, data.class_names)
         return {name: _data_uri(drawing.svg(figure)) for name, figure in drawn.items()}

@@ -8,6 +8,13 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
+def recall(share: float) -> str:
+    """0.99307 as "99.31 %"; what is short of 1 is never called 100 %: 0.99998 is "> 99.99 %"."""
+    if 0.99995 <= share < 1:
+        return ">\N{NO-BREAK SPACE}99.99\N{NO-BREAK SPACE}%"
+    return f"{100 * share:.2f}\N{NO-BREAK SPACE}%"
+
+
 def number(value: int) -> str:
     """12534 as "12,534"."""
     return f"{value:,}"

@@ -1,5 +1,6 @@
 """The stage `report`: one page about the run, and pictures of neighbors."""
 
+import dataclasses
 import logging
 import pathlib
 import time
@@ -12,20 +13,24 @@ from sjft_tf.errors import InputError
 from sjft_tf.evaluation import confusion_matrix
 from sjft_tf.reporting import (
     RANKS,
+    Borrowing,
+    Certificate,
     DomainSummary,
     GalleryRow,
+    Hub,
     Neighbor,
     ReportData,
     neighbor_picture,
     write_report,
 )
-from sjft_tf.retrieval import NeighborTable
+from sjft_tf.retrieval import NeighborTable, borrowing
 from sjft_tf.stages.descriptors import search
 from sjft_tf.stages.evaluate import evaluate, predictions
 from sjft_tf.stages.run import Run, versions
 from sjft_tf.stages.train import completed_rounds
 
 GALLERY_ROWS = 8
+HUBS = 8
 logger = logging.getLogger(__name__)
 
 
@@ -89,6 +94,34 @@ def gallery_row(run: Run, table: NeighborTable, position: int) -> GalleryRow:
     return GalleryRow(decode(encoded).numpy(), run.target.class_names[run.target.labels[position]], neighbors)
 
 
+def borrowing_of(run: Run, table: NeighborTable, counts: np.ndarray) -> Borrowing:
+    """Who is borrowed from when target image i draws on its first `counts[i]` neighbors."""
+    source = run.need_source()
+    found = borrowing.occurrences(table.indices, counts, len(source))
+    by_class = borrowing.borrowed_by_class(found, source.labels, len(source.class_names))
+    held, most = np.flatnonzero(by_class.n_images), borrowing.hubs(found, HUBS)
+    return Borrowing(
+        occurrences=found,
+        skewness=borrowing.skewness(found),
+        never_by_chance=borrowing.never_by_chance(counts, len(source)),
+        skewness_by_chance=borrowing.skewness_by_chance(counts, len(source)),
+        class_names=[source.class_names[label] for label in held.tolist()],
+        class_shares=by_class.shares[held],
+        class_expected=by_class.expected[held],
+        hubs=[
+            Hub(decode(encoded).numpy(), source.class_names[source.labels[index]], int(found[index]))
+            for index, encoded in zip(most, source.encoded(most), strict=True)
+        ],
+    )
+
+
+def certificate_of(run: Run) -> Certificate | None:
+    """What an approximate search is certified to find; None where the search was exact."""
+    figures = run.folder.load_json(run.folder.retrieval, run.neighbors_hash) or {}
+    found = figures.get("certificate")
+    return Certificate(**{f.name: found[f.name] for f in dataclasses.fields(Certificate)}) if found else None
+
+
 def spread_positions(n: int, count: int = GALLERY_ROWS) -> np.ndarray:
     """`[<= count]` int, positions spread evenly over `n` images; the same ones each time."""
     return np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))
@@ -98,6 +131,7 @@ def _report_data(run: Run, metrics: dict) -> ReportData:
     e, table = run.experiment, search(run) if run.needs_neighbors else None
     rounds = completed_rounds(run)
     test = metrics["test"] or {"rounds": [], "view": e.evaluation.view}
+    drew_neighbors = e.selection.mode == "selective"
     gallery = [gallery_row(run, table, i) for i in spread_positions(len(run.target))] if table is not None else []
     return ReportData(
         name=e.name,
@@ -116,6 +150,8 @@ def _report_data(run: Run, metrics: dict) -> ReportData:
         class_names=list(run.target.class_names),
         confusion=_confusion(run) if run.test is not None else None,
         gallery=gallery,
+        borrowing=borrowing_of(run, table, rounds[-1]["counts"]) if table is not None and drew_neighbors else None,
+        certificate=certificate_of(run) if table is not None else None,
         seconds={stage: entry["seconds"] for stage, entry in run.folder.recorded_stages().items()},
         notes=_notes(run, rounds, table),
         config=to_yaml(e),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sjft_tf.reporting import DomainSummary, GalleryRow, Neighbor, ReportData
+from sjft_tf.reporting import Borrowing, Certificate, DomainSummary, GalleryRow, Hub, Neighbor, ReportData
 
 N_TARGET, N_SOURCE = 60, 5000
 
@@ -31,13 +31,30 @@ def gallery_row(rng: np.random.Generator, label: str, ranks: tuple[int, ...], si
     return GalleryRow(picture(), label, [Neighbor(rank, picture(), f"source {rank}", rank / 7) for rank in ranks])
 
 
+def borrowing(rng: np.random.Generator, counts: np.ndarray, n_hubs: int, size: int) -> Borrowing:
+    """Target image i has `counts[i]` neighbors; low indices are the most popular, and so are high classes."""
+    popularity = 1 / np.arange(1.0, N_SOURCE + 1)
+    found = np.zeros(N_SOURCE, np.int64)
+    for count in counts:
+        found[rng.choice(N_SOURCE, count, replace=False, p=popularity / popularity.sum())] += 1
+    most = np.argsort(-found, kind="stable")[:n_hubs]
+    pictures = rng.integers(0, 256, (n_hubs, size, size, 3), np.uint8)
+    return Borrowing(
+        occurrences=found, skewness=5.4, never_by_chance=0.126, skewness_by_chance=0.7,
+        class_names=[f"class {label}" for label in range(77)],
+        class_shares=np.arange(77) / (77 * 38), class_expected=np.full(77, 1 / 77),
+        hubs=[Hub(picture, f"hub {index}", int(found[index])) for picture, index in zip(pictures, most, strict=True)],
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def make_data() -> Callable[..., ReportData]:
-    """Makes the values of a run: `make_data(mode=, names=, rounds=, validated=, ranks=, **fields to replace)`."""
+    """Makes the values of a run: `make_data(mode=, names=, rounds=, validated=, ranks=, hubs=, **fields to replace)`."""
 
     def make(
         mode: str = "selective", names: tuple[str, ...] = ("ant", "bee", "cat"), rounds: int = 3,
-        validated: bool = True, ranks: tuple[int, ...] = (1, 10, 20, 30, 40), rows: int = 2, size: int = 24, **fields,
+        validated: bool = True, ranks: tuple[int, ...] = (1, 10, 20, 30, 40), rows: int = 2, size: int = 24,
+        hubs: int = 3, **fields,
     ) -> ReportData:  # fmt: skip
         rng, n_classes = np.random.default_rng(0), len(names)
         confusion = rng.integers(0, 9, (n_classes, n_classes)) + 20 * np.eye(n_classes, dtype=int)
@@ -63,6 +80,10 @@ def make_data() -> Callable[..., ReportData]:
             "seconds": {"describe": 65.0, "train": 3600.0}, "notes": ["K was capped at 250."],
             "config": "name: flowers\nseed: 0\n", "versions": {"sjft_tf": "0.1.0", "keras": "3.15.1"},
         }  # fmt: skip
+        if mode == "selective":
+            counts = [*fields.get("counts_per_round", values["counts_per_round"])]
+            values["borrowing"] = borrowing(rng, counts[-1], hubs, size) if counts else None
+            values["certificate"] = Certificate(0.99307, 0.9904, 0.99999, 40, 850, 1600, 0.95)
         return ReportData(**{**values, **fields})
 
     return make

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import functools
 import html.parser
 import io
@@ -93,7 +94,7 @@ def decoded(uri: str) -> tuple[str, bytes]:
 @pytest.mark.parametrize("mode", ["selective", "random", "all", "none"])
 def test_every_picture_is_inside_the_page_and_decodes(page_of, mode):
     images = page_of(mode).all("img")
-    assert len(images) == {"selective": 7 + 12, "random": 7 + 12, "all": 5, "none": 5}[mode]
+    assert len(images) == {"selective": 9 + 12 + 3, "random": 7 + 12, "all": 5, "none": 5}[mode]
     for image in images:
         assert image["alt"]
         kind, content = decoded(image["src"])
@@ -176,6 +177,41 @@ def test_the_gallery_has_a_column_for_each_rank_that_exists(make_data, write):
     assert "1.43 nats" in gallery[1][2]
 
 
+def test_the_page_says_who_is_borrowed_from_and_what_the_search_missed(make_data, write):
+    data = make_data()
+    _, page = write(data)
+    shown = " ".join(page.texts)
+    for hub in data.borrowing.hubs:
+        assert hub.label in page.texts
+        assert f"neighbor of {hub.n_targets} of 60 target images" in page.texts
+    for said in ("is never borrowed", "Classes by their share of all pairs", "The search was approximate"):
+        assert said in shown
+
+
+def test_after_an_exact_search_of_one_class_there_is_neither_certificate_nor_chart_of_classes(make_data, write):
+    data = make_data()
+    held = dataclasses.replace(
+        data.borrowing, class_names=["thing"], class_shares=np.ones(1), class_expected=np.ones(1), hubs=[]
+    )
+    _, page = write(dataclasses.replace(data, borrowing=held, certificate=None))
+    shown = " ".join(page.texts)
+    assert "is never borrowed" in shown
+    assert "Source classes" not in shown
+    assert "certificate" not in page.ids and "hubs" not in page.ids
+
+
+@pytest.mark.parametrize("mode", ["random", "all"])
+def test_what_is_not_borrowed_by_neighbors_is_not_shown_as_such(page_of, mode):
+    shown = " ".join(page_of(mode).texts)
+    assert "Who is borrowed from" not in shown and "Hubs" not in shown
+
+
+def test_a_certificate_alone_still_has_its_section(make_data, write):
+    _, page = write(make_data(gallery=[], borrowing=None))
+    assert {"neighbors", "certificate"} <= page.ids
+    assert "#neighbors" in {link["href"] for link in page.all("a")}
+
+
 def test_fine_tuning_alone_shows_neither_neighbors_nor_k(page_of):
     page = page_of("none")
     assert "neighbors" not in page.ids
@@ -232,7 +268,9 @@ def test_a_diverged_run_still_has_a_page(make_data, write):
 
 def test_a_hundred_classes_and_large_pictures_stay_under_two_megabytes(make_data, write):
     # Noise is the worst case for JPEG; photographs take a third.
-    data = make_data(names=tuple(f"{i:03d}_a-flower-of-some-kind" for i in range(102)), rounds=8, rows=8, size=256)
+    data = make_data(
+        names=tuple(f"{i:03d}_a-flower-of-some-kind" for i in range(102)), rounds=8, rows=8, size=256, hubs=8
+    )
     text, _ = write(data)
     assert len(text) < 2e6
 

@@ -13,6 +13,7 @@ from sjft_tf.reporting.words import (
     ordinal,
     percent,
     printable,
+    recall,
     shortened,
 )
 
@@ -51,6 +52,21 @@ def test_counts_and_shares():
     assert counted(1020, "image") == "1,020 images"
     assert number(50_000) == "50,000"
     assert percent(0.4904) == "49.0\u00a0%"
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (0.99307, "99.31 %"),
+        (0.95, "95.00 %"),
+        (0.99994, "99.99 %"),
+        (0.99996, "> 99.99 %"),
+        (1.0, "100.00 %"),
+        (0, "0.00 %"),
+    ],
+)
+def test_a_recall_short_of_all_is_never_called_all(share, said):
+    assert recall(share).replace("\u00a0", " ") == said
 
 
 @given(st.text(), st.integers(1, 30))

@@ -12,6 +12,7 @@ from sjft_tf.domains.rejected import rejected_csv
 from sjft_tf.domains.synthetic import SyntheticImages
 from sjft_tf.domains.table import ImageTable
 from sjft_tf.domains.tfds_images import TFDSImages
+from sjft_tf.domains.tfrecord_images import TFRecordImages
 from sjft_tf.domains.tolerant import try_views
 from sjft_tf.domains.union import Union
 
@@ -23,6 +24,7 @@ __all__ = [
     "Rejected",
     "SyntheticImages",
     "TFDSImages",
+    "TFRecordImages",
     "Union",
     "center_view",
     "decode",

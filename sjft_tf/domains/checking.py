@@ -60,6 +60,12 @@ def check_files(
     return checked
 
 
+def faults(contents: Sequence[bytes]) -> list[str]:
+    """Why each of some encoded images cannot be decoded; empty for those that can."""
+    is_good = _are_decodable(tf.constant(list(contents), tf.string)).numpy()
+    return ["" if good else explain(content) for content, good in zip(contents, is_good, strict=True)]
+
+
 def explain(encoded: bytes) -> str:
     """Why the bytes cannot be decoded, in words for the user; empty if they can."""
     if not encoded:
@@ -131,12 +137,11 @@ def _chunks(indices: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]
 
 def _check_together(files: Sequence[tuple[str, CheckedFile]]) -> list[CheckedFile]:
     contents = [_read(path) for path, _ in files]
-    is_good = _are_decodable(tf.constant([content if isinstance(content, bytes) else b"" for content in contents]))
+    reasons = faults([content if isinstance(content, bytes) else b"" for content in contents])
     checked = []
-    for (_, file), content, good in zip(files, contents, is_good.numpy(), strict=True):
+    for (_, file), content, reason in zip(files, contents, reasons, strict=True):
         if isinstance(content, bytes):
             digest = hashlib.blake2b(content, digest_size=8).digest()
-            reason = "" if good else explain(content)
             checked.append(dataclasses.replace(file, hash=int.from_bytes(digest), reason=reason))
         else:
             checked.append(dataclasses.replace(file, reason=f"it cannot be read: {content.strerror}"))

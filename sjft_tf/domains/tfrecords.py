@@ -4,6 +4,7 @@ Each record is its length (8 bytes, little-endian), 4 bytes of checksum, the dat
 length to length tells where all records are without reading them.
 """
 
+import itertools
 import os
 import struct
 from collections.abc import Iterator, Sequence
@@ -20,17 +21,19 @@ class TFRecordSpans:
     """Records `skip` to `skip + take` of each of several files, one after the other.
 
     Args:
-        spans: (file, skip, take), files on a local disk.
+        spans: (file, skip, take), files on a local disk; all records, if `take` is None.
 
     Raises:
         InputError: a file cannot be read or holds fewer records.
     """
 
-    def __init__(self, spans: Sequence[tuple[str, int, int]]) -> None:
+    def __init__(self, spans: Sequence[tuple[str, int, int | None]]) -> None:
         self._paths = [path for path, _, _ in spans]
-        self._files = np.repeat(np.arange(len(spans)), [take for _, _, take in spans])
-        places = [place for path, skip, take in spans for place in list(_record_places(path, skip + take))[skip:]]
-        self._places = np.array(places, np.int64).reshape(-1, 2)
+        places = [
+            list(_record_places(path, None if take is None else skip + take))[skip:] for path, skip, take in spans
+        ]
+        self._files = np.repeat(np.arange(len(spans)), [len(of_file) for of_file in places])
+        self._places = np.array([place for of_file in places for place in of_file], np.int64).reshape(-1, 2)
 
     def __len__(self) -> int:
         """Number of records."""
@@ -49,17 +52,20 @@ class TFRecordSpans:
             raise InputError(f"{path} was there when it was indexed: {error.strerror}") from error
 
 
-def _record_places(path: str, count: int) -> Iterator[tuple[int, int]]:
-    """Start and length of the data of the first `count` records."""
+def _record_places(path: str, count: int | None) -> Iterator[tuple[int, int]]:
+    """Start and length of the data of the first `count` records, or of all."""
     try:
         size, start = os.path.getsize(path), 0
         with open(path, "rb", buffering=0) as file:
-            for number in range(count):
+            for number in itertools.count():
+                if number == count or (count is None and start == size):
+                    return
                 file.seek(start)
                 header = file.read(_LENGTH.size)
                 length = _LENGTH.unpack(header)[0] if len(header) == _LENGTH.size else size
                 if start + _LENGTH.size + length + _CHECKSUM > size:
-                    raise InputError(f"{path} breaks off after {number} of {count} records; prepare the data set again")
+                    of = f" of {count}" if count is not None else ""
+                    raise InputError(f"{path} breaks off after {number}{of} records; prepare the data set again")
                 yield start + _LENGTH.size, length
                 start += _LENGTH.size + length + _CHECKSUM
     except OSError as error:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,7 @@ from sjft_tf.descriptors.bank import FilterBank
 from sjft_tf.descriptors.edges import BinEdges, check_binning, edges_from_counts
 from sjft_tf.domains import Domain, image_batches, squashed_view
 from sjft_tf.errors import InputError
+from sjft_tf.files import digest
 from sjft_tf.progress import Progress
 
 
@@ -50,17 +52,21 @@ def fit_bin_edges(
     if len(target) == 0:
         raise InputError(f"{target.name} has no images; bin edges need at least one")
     tell = progress or _nobody
-    batches = functools.partial(_batches, target, image_size, batch_size)
+
+    def batches(measure: Callable, *per_channel: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        graph = BatchGraph(over_groups(bank, measure, *per_channel), image_size=image_size, batch_size=batch_size)
+        return graph.batches(target)
+
     lower = np.full(len(bank.channel_weights), np.inf, np.float32)
     upper = -lower
-    for done, limits in batches(_over_groups(bank, histograms.bounds)):
+    for done, limits in batches(histograms.bounds):
         lower, upper = np.minimum(lower, limits[0, :, 0]), np.maximum(upper, limits[1, :, 0])
         tell(done, 2 * len(target))
     if not np.isfinite([lower, upper]).all():
         raise InputError(f"the filter bank's responses to {target.name} are not finite")
     counts = np.zeros((len(lower), fine_bins), np.int64)
     measure = functools.partial(histograms.fine_counts, intervals=fine_bins)
-    for done, batch_counts in batches(_over_groups(bank, measure, lower, upper)):
+    for done, batch_counts in batches(measure, lower, upper):
         counts += batch_counts
         tell(len(target) + done, 2 * len(target))
     return edges_from_counts(counts, lower, upper, bins=bins, binning=binning, channel_names=bank.channel_names)
@@ -93,23 +99,51 @@ def describe(
     Raises:
         InputError: bank and edges differ in channels, or a response map has more pixels than uint16 can count.
     """
-    if len(edges.lower) != len(bank.channel_weights):
-        channels = len(bank.channel_weights)
-        raise InputError(f"the bin edges have {len(edges.lower)} channels; the filter bank has {channels}")
-    tell = progress or _nobody
-    counts = np.empty((len(domain) if indices is None else len(indices), len(edges.lower), edges.bins), np.uint16)
-    measure = _over_groups(bank, histograms.histogram_counts, histograms.bin_thresholds(edges))
-    for done, batch_counts in _batches(domain, image_size, batch_size, measure, indices):
-        counts[done - len(batch_counts) : done] = batch_counts
-        tell(done, len(counts))
-    return counts
+    describer = HistogramDescriber(bank, edges, image_size=image_size, batch_size=batch_size)
+    return describer.describe(domain, indices=indices, progress=progress)
 
 
-def _over_groups(bank: FilterBank, measure: Callable, *per_channel: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
-    """From images to `measure(responses, *per_channel)` of each group, joined along its second-last axis."""
+class HistogramDescriber:
+    """`describe` with everything but the images settled, so that its graph is built once; a `Describer`.
 
-    def measured(images: tf.Tensor) -> tf.Tensor:
-        groups = bank.responses(images)
+    Args:
+        bank: as in `describe`; so are the others.
+    """
+
+    dtype = np.dtype(np.uint16)
+
+    def __init__(self, bank: FilterBank, edges: BinEdges, *, image_size: int, batch_size: int = 16) -> None:
+        if len(edges.lower) != len(bank.channel_weights):
+            channels = len(bank.channel_weights)
+            raise InputError(f"the bin edges have {len(edges.lower)} channels; the filter bank has {channels}")
+        self.bank, self.edges = bank, edges
+        self.shape: tuple[int, ...] = (len(edges.lower), edges.bins)
+        counts = over_groups(bank, histograms.histogram_counts, histograms.bin_thresholds(edges))
+        self._graph = BatchGraph(counts, image_size=image_size, batch_size=batch_size)
+
+    def config(self) -> list[Any]:
+        """Bank, edges and image size."""
+        return [
+            self.bank.config(),
+            digest(self.edges.lower, self.edges.upper, self.edges.edges),
+            self._graph.image_size,
+        ]
+
+    def describe(
+        self, domain: Domain, *, indices: np.ndarray | None = None, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Descriptors of images, `[n, D, bins]` uint16."""
+        return self._graph.collect(domain, self.shape, self.dtype, indices, progress)
+
+
+def over_groups(bank: FilterBank, measure: Callable, *per_channel: np.ndarray) -> Callable[..., tf.Tensor]:
+    """From images, of which the first `n` count, to `measure(responses, *per_channel)` of each group, joined.
+
+    They are joined along the second-last axis.
+    """
+
+    def measured(images: tf.Tensor, n: tf.Tensor) -> tf.Tensor:
+        groups = [responses[:n] for responses in bank.responses(images)]
         for group in groups:
             _check_countable(*group.shape[2:])
         sizes = [group.shape[1] for group in groups]
@@ -125,21 +159,55 @@ def _check_countable(height: int, width: int) -> None:
         raise InputError(f"a response map has {height} x {width} pixels; descriptors count {largest} at most")
 
 
-def _batches(
-    domain: Domain, image_size: int, batch_size: int, measure: Callable, indices: np.ndarray | None = None
-) -> Iterator[tuple[int, np.ndarray]]:
-    """After every batch the number of images done so far, and the batch's `measure`."""
-    if image_size < 1:
-        raise InputError(f"the image size is {image_size}; it must be at least 1")
-    view = functools.partial(squashed_view, image_size=image_size)
-    images_spec = tf.TensorSpec((None, image_size, image_size, 3), tf.float32)
-    graph = tf.function(measure, input_signature=[images_spec], autograph=False)
-    done = 0
-    for images in image_batches(domain, view, batch_size=batch_size, indices=indices):
-        done += len(images)
-        with _full_float32():
-            measured = graph(images).numpy()
-        yield done, measured
+class BatchGraph:
+    """One graph from a batch of images to what is measured of them, with decoding of the next batches beside it.
+
+    The graph always sees full batches, the last one filled up: so a convolution computes an image the same way, to the
+    bit, whatever the number of images.
+
+    Args:
+        measure: from `[batch_size, S, S, 3]` float32 images and the number n of them that count, to a tensor.
+        image_size: S, in pixels.
+        batch_size: images at a time.
+
+    Raises:
+        InputError: the image size is not positive.
+    """
+
+    def __init__(self, measure: Callable[..., tf.Tensor], *, image_size: int, batch_size: int) -> None:
+        if image_size < 1:
+            raise InputError(f"the image size is {image_size}; it must be at least 1")
+        self.image_size, self.batch_size = image_size, batch_size
+        images = tf.TensorSpec((batch_size, image_size, image_size, 3), tf.float32)
+        self._graph = tf.function(measure, input_signature=[images, tf.TensorSpec((), tf.int32)], autograph=False)
+
+    def batches(self, domain: Domain, indices: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
+        """After every batch the number of images done so far, and what was measured."""
+        view = functools.partial(squashed_view, image_size=self.image_size)
+        done = 0
+        for images in image_batches(domain, view, batch_size=self.batch_size, indices=indices):
+            n = len(images)
+            done += n
+            with _full_float32():
+                measured = self._graph(tf.pad(images, ((0, self.batch_size - n), (0, 0), (0, 0), (0, 0))), n).numpy()
+            yield done, measured
+
+    def collect(
+        self,
+        domain: Domain,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        indices: np.ndarray | None,
+        progress: Progress | None,
+    ) -> np.ndarray:
+        """What was measured, `[n, *shape]`, of a graph that measures every image by itself."""
+        total = len(domain) if indices is None else len(indices)
+        collected = np.empty((total, *shape), dtype)
+        for done, measured in self.batches(domain, indices):
+            collected[done - len(measured) : done] = measured
+            if progress:
+                progress(done, total)
+        return collected
 
 
 @contextlib.contextmanager

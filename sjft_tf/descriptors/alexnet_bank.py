@@ -1,0 +1,93 @@
+"""AlexNet's low layers as a filter bank: the paper's own choice beside Gabor filters."""
+
+import functools
+import importlib.resources
+import os
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sjft_tf import files
+from sjft_tf.descriptors.alexnet import LAYERS, alexnet
+from sjft_tf.descriptors.alexnet_weights import AlexNetWeights, read_alexnet_weights
+from sjft_tf.errors import InputError
+
+EMBEDDED = "alexnet-tiny-imagenet"
+TAPS = {"pre_relu": "conv", "post_relu": "relu"}
+
+
+class AlexNetBank:
+    """Responses of a range of AlexNet's convolutions, a group a layer.
+
+    Args:
+        weights: a file for `read_alexnet_weights`; None for `alexnet-tiny-imagenet`, which the package holds: conv1 and
+            conv2 of AlexNet's form, trained by this project on 50,000 small photographs, and not AlexNet's own.
+        layers: the layers described, "conv1", "conv1-conv2", ... "conv4-conv5".
+        tap: "pre_relu" as in the authors' code, or "post_relu" as in the paper's words; specification 1.2.
+
+    Raises:
+        InputError: the file cannot be used or lacks a layer, or `layers` or `tap` is unknown.
+    """
+
+    def __init__(
+        self, weights: str | os.PathLike[str] | None = None, *, layers: str = "conv1-conv2", tap: str = "pre_relu"
+    ) -> None:
+        if tap not in TAPS:
+            raise InputError(f"tap is {tap!r}; it must be one of {', '.join(TAPS)}")
+        self._names = _range(layers)
+        self._weights = _embedded() if weights is None else read_alexnet_weights(weights)
+        missing = [name for name in self._names if name not in self._weights.kernels]
+        if missing:
+            held = ", ".join(self._weights.kernels)
+            raise InputError(f"{weights or EMBEDDED} holds {held}; layers {layers!r} need {', '.join(missing)} as well")
+        self._layers, self._tap = layers, tap
+        sizes = [len(self._weights.biases[name]) for name in self._names]
+        self.channel_weights = np.repeat(1 / np.array(sizes), sizes)
+        self.channel_names = tuple(
+            f"{name}, kernel {i}" for name, size in zip(self._names, sizes, strict=True) for i in range(size)
+        )
+
+    def config(self) -> dict[str, Any]:
+        """Layers, tap, and a digest of the weights that matter."""
+        last = LAYERS.index(self._names[-1]) + 1
+        arrays = [held[name] for name in LAYERS[:last] for held in (self._weights.kernels, self._weights.biases)]
+        return {
+            "bank": "alexnet", "layout": self._weights.layout, "weights": files.digest(*arrays),
+            "layers": self._layers, "tap": self._tap,
+        }  # fmt: skip
+
+    def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """The layers' maps.
+
+        Args:
+            images: `[B, S, S, 3]` float32 RGB, 0..255.
+
+        Returns:
+            For each layer `[B, C, h, w]` float32.
+        """
+        outputs = self._model(images.shape[1])(images)
+        taps = [outputs[name.replace("conv", TAPS[self._tap])] for name in self._names]
+        return [tf.transpose(maps, (0, 3, 1, 2)) for maps in taps]
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019, a bank lives as long as its descriptors are made
+    def _model(self, image_size: int) -> keras.Model:
+        with tf.init_scope():
+            return alexnet(self._weights, image_size=image_size, last=self._names[-1])
+
+
+def _range(layers: str) -> tuple[str, ...]:
+    """The names in "conv1-conv2"."""
+    first, dash, last = layers.partition("-")
+    last = last if dash else first
+    if first not in LAYERS or last not in LAYERS or LAYERS.index(first) > LAYERS.index(last):
+        raise InputError(f"layers is {layers!r}; it must be one of conv1 to conv5 or a range such as conv1-conv2")
+    return LAYERS[LAYERS.index(first) : LAYERS.index(last) + 1]
+
+
+@functools.lru_cache(maxsize=1)
+def _embedded() -> AlexNetWeights:
+    resource = importlib.resources.files("sjft_tf.descriptors") / f"{EMBEDDED}.npz"
+    with importlib.resources.as_file(resource) as path:
+        return read_alexnet_weights(path)

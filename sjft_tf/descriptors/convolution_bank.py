@@ -1,0 +1,98 @@
+"""Any set of convolution kernels as a filter bank."""
+
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from sjft_tf import files
+from sjft_tf.errors import InputError
+
+
+class ConvolutionBank:
+    """Responses of convolution kernels to the image, a group for each layer in the file.
+
+    Every layer sees the image itself. No zeros are put around it, so that no response is of a border that is not there;
+    adding a constant to a color, or a factor to a kernel, then changes no descriptor, and the input needs no scaling.
+
+    Args:
+        path: an `.npz` with `LAYER/kernel`, `[H, W, 3, C]` for RGB or `[H, W, 1, C]` for luma, and perhaps
+            `LAYER/bias`, `[C]`.
+        stride: in pixels, of all layers.
+
+    Raises:
+        InputError: the file is missing or damaged, has other arrays than these, or holds numbers that are not finite.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, stride: int = 1) -> None:
+        if stride < 1:
+            raise InputError(f"stride is {stride}; it must be 1 or more")
+        self._stride, self._layers = stride, _read(path)
+        sizes = [kernel.shape[-1] for kernel, _ in self._layers.values()]
+        self.channel_weights = np.repeat(1 / np.array(sizes), sizes)
+        self.channel_names = tuple(
+            f"{name}, kernel {i}" for name, size in zip(self._layers, sizes, strict=True) for i in range(size)
+        )
+
+    def config(self) -> dict[str, Any]:
+        """Names of layers, a digest of kernels and biases, and the stride."""
+        arrays = [array for layer in self._layers.values() for array in layer]
+        return {
+            "bank": "convolution", "layers": list(self._layers), "weights": files.digest(*arrays),
+            "stride": self._stride,
+        }  # fmt: skip
+
+    def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """The layers' maps.
+
+        Args:
+            images: `[B, S, S, 3]` float32 RGB, 0..255.
+
+        Returns:
+            For each layer `[B, C, h, w]` float32.
+
+        Raises:
+            InputError: the images are smaller than a kernel.
+        """
+        maps = []
+        for name, (kernel, bias) in self._layers.items():
+            if max(kernel.shape[:2]) > images.shape[1]:
+                raise InputError(
+                    f"images of {images.shape[1]} px are smaller than the kernels of {name}, {kernel.shape}"
+                )
+            seen = images if kernel.shape[2] == 3 else tf.image.rgb_to_grayscale(images)
+            responses = tf.nn.conv2d(seen, kernel, self._stride, "VALID") + bias
+            maps.append(tf.transpose(responses, (0, 3, 1, 2)))
+        return maps
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Kernel and bias by layer, float32."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except Exception as error:  # a damaged archive can break NumPy or zipfile anywhere
+        reason = "it is missing" if isinstance(error, FileNotFoundError) else "it is no .npz file or damaged"
+        raise InputError(f"kernels {path} cannot be read: {reason}") from error
+    names = [name.removesuffix("/kernel") for name in arrays if name.endswith("/kernel")]
+    foreign = arrays.keys() - {f"{name}/{part}" for name in names for part in ("kernel", "bias")}
+    if not names or foreign:
+        found = ", ".join(sorted(foreign)) or "nothing"
+        raise InputError(f"kernels {path} hold {found}; expected LAYER/kernel and perhaps LAYER/bias")
+    return {name: _checked(path, name, arrays[f"{name}/kernel"], arrays.get(f"{name}/bias")) for name in names}
+
+
+def _checked(
+    path: str | os.PathLike[str], name: str, kernel: np.ndarray, bias: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    if kernel.ndim != 4 or kernel.shape[2] not in (1, 3) or 0 in kernel.shape:
+        raise InputError(f"kernels {path}: {name}/kernel is {kernel.shape}; expected [H, W, 3 or 1, C]")
+    if bias is None:
+        bias = np.zeros(kernel.shape[-1], np.float32)
+    if bias.shape != kernel.shape[-1:]:
+        raise InputError(f"kernels {path}: {name}/bias is {bias.shape}; expected {kernel.shape[-1:]}")
+    for array in (kernel, bias):
+        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
+            raise InputError(f"kernels {path}: {name} holds something else than finite floats")
+    return kernel.astype(np.float32), bias.astype(np.float32)

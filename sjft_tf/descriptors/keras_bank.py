@@ -1,0 +1,98 @@
+"""Layers of any Keras network as a filter bank, and its pooled features as the semantic counterpart."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sjft_tf import files
+from sjft_tf.errors import InputError
+
+
+class KerasBank:
+    """Responses of some layers of a network, in inference mode, a group a layer.
+
+    Args:
+        model: takes RGB images in 0..255, float32 `[B, S, S, 3]`, and scales them itself.
+        layers: names of layers whose outputs are `[B, h, w, C]`; low ones for low-level statistics.
+
+    Raises:
+        InputError: a layer is unknown or of another form, or none is named.
+    """
+
+    def __init__(self, model: keras.Model, layers: Sequence[str]) -> None:
+        if not layers:
+            raise InputError(f"no layer of {model.name} is named; a bank needs at least one")
+        outputs = [_output(model, name) for name in layers]
+        self._layers = tuple(layers)
+        self._model = keras.Model(model.input, outputs, name=model.name)
+        sizes = [output.shape[-1] for output in outputs]
+        self.channel_weights = np.repeat(1 / np.array(sizes), sizes)
+        self.channel_names = tuple(
+            f"{name}, channel {i}" for name, size in zip(layers, sizes, strict=True) for i in range(size)
+        )
+
+    def config(self) -> dict[str, Any]:
+        """Network, layers, and a digest of the weights up to them."""
+        return {"bank": "keras", "layers": list(self._layers), **_network(self._model)}
+
+    def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """The layers' maps.
+
+        Args:
+            images: `[B, S, S, 3]` float32 RGB, 0..255.
+
+        Returns:
+            For each layer `[B, C, h, w]` float32.
+        """
+        outputs = self._model(images, training=False)
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        return [tf.transpose(tf.cast(maps, tf.float32), (0, 3, 1, 2)) for maps in outputs]
+
+
+class PooledFeatures:
+    """The output of a network that ends in pooled features: what an image shows, rather than how it looks.
+
+    Args:
+        model: takes RGB images in 0..255, float32 `[B, S, S, 3]`, and returns `[B, F]`.
+
+    Raises:
+        InputError: the model returns something else.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        shape = tuple(getattr(model.output, "shape", ()))
+        if len(shape) != 2:
+            raise InputError(f"the output of {model.name} is {shape}; pooled features are [B, F]")
+        self._model = model
+        self.n_features = int(shape[1])
+
+    def config(self) -> dict[str, Any]:
+        """Network, and a digest of its weights."""
+        return {"bank": "keras", "layers": "pooled", **_network(self._model)}
+
+    def features(self, images: tf.Tensor) -> tf.Tensor:
+        """`[B, S, S, 3]` float32 RGB, 0..255, to `[B, F]` float32."""
+        return tf.cast(self._model(images, training=False), tf.float32)
+
+
+def _output(model: keras.Model, name: str) -> keras.KerasTensor:
+    names = [layer.name for layer in model.layers]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, 3)
+        hint = f"did you mean {', '.join(near)}?" if near else f"it has {', '.join(names[:5])}, ..."
+        raise InputError(f"{model.name} has no layer {name!r}; {hint}")
+    output = model.get_layer(name).output
+    shape = getattr(output, "shape", ())
+    if len(shape) != 4 or None in shape[1:]:
+        raise InputError(f"layer {name!r} of {model.name} returns {tuple(shape)}; a bank needs maps [B, h, w, C]")
+    return output
+
+
+def _network(model: keras.Model) -> dict[str, Any]:
+    # names of layers count through a process, and so may differ where the weights do not
+    shapes = [[type(layer).__name__, str(getattr(layer.output, "shape", ""))] for layer in model.layers]
+    return {"network": model.name, "structure": files.digest(shapes), "weights": files.digest(*model.get_weights())}

@@ -8,8 +8,8 @@ import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sjft_tf.descriptors import FilterBank, GaborBank
-    from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, Union
+    from sjft_tf.descriptors import AlexNetBank, ConvolutionBank, FilterBank, GaborBank, KerasBank, PooledFeatures
+    from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, TFRecordImages, Union
     from sjft_tf.errors import InputError
     from sjft_tf.evaluation import accuracy, mean_class_accuracy
     from sjft_tf.models import classifier, joint_model, load_weights
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     )
 
 _ROOMS = {
-    "descriptors": ["FilterBank", "GaborBank"],
-    "domains": ["Domain", "ImageFolder", "ImageTable", "SyntheticImages", "TFDSImages", "Union"],
+    "descriptors": ["AlexNetBank", "ConvolutionBank", "FilterBank", "GaborBank", "KerasBank", "PooledFeatures"],
+    "domains": ["Domain", "ImageFolder", "ImageTable", "SyntheticImages", "TFDSImages", "TFRecordImages", "Union"],
     "errors": ["InputError"],
     "evaluation": ["accuracy", "mean_class_accuracy"],
     "models": ["classifier", "joint_model", "load_weights"],
@@ -39,17 +39,22 @@ _ROOMS = {
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "AlexNetBank",
+    "ConvolutionBank",
     "Domain",
     "FilterBank",
     "GaborBank",
     "ImageFolder",
     "ImageTable",
     "InputError",
+    "KerasBank",
     "NeighborExpansion",
     "NeighborTable",
+    "PooledFeatures",
     "Selection",
     "SyntheticImages",
     "TFDSImages",
+    "TFRecordImages",
     "Union",
     "accuracy",
     "classifier",

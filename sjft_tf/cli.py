@@ -91,16 +91,27 @@ def describe(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]
         from sjft_tf import stages
 
         edges = stages.describe(run)
-        click.echo(f"{run.folder.bin_edges}: {len(edges.lower)} channels of {edges.bins} bins")
+        if edges is None:
+            click.echo("pooled features have no bins; there is nothing to fit")
+        else:
+            click.echo(f"{run.folder.bin_edges}: {len(edges.lower)} channels of {edges.bins} bins")
 
 
 @_stage_command("search", "Find the source neighbors of every target image.")
-def search(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
+@click.option("--runner", metavar="RUNNER", help="Search on the workers of this Apache Beam runner: DirectRunner, "
+              "FlinkRunner, SparkRunner, DataflowRunner.")  # fmt: skip
+@click.option("--beam-option", "options", multiple=True, metavar="KEY=VALUE", help="Option of the runner; may be given "
+              "several times.")  # fmt: skip
+def search(
+    config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...], runner: str | None, options: tuple[str, ...]
+) -> None:
     """Neighbor table."""
     with _open_run(config, out, overrides) as run:
         from sjft_tf import stages
 
-        click.echo(stages.search(run).summary())
+        if options and runner is None:
+            raise InputError(f"--beam-option {options[0]} goes with --runner")
+        click.echo(stages.search(run, runner, options).summary())
 
 
 @_stage_command("train", "Train all rounds that are not complete yet.")

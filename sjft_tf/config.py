@@ -20,7 +20,7 @@ Mode = Literal["selective", "random", "all", "none"]
 
 @dataclasses.dataclass(frozen=True)
 class DomainConfig:
-    """Where the images of a domain are: exactly one of `folder`, `tfds`, `table`, `synthetic`, `union`."""
+    """Where the images of a domain are: exactly one of `folder`, `tfds`, `table`, `tfrecords`, `synthetic`, `union`."""
 
     folder: str | None = None  # a folder of class folders
     tfds: str | None = None  # a TensorFlow Datasets builder, "name" or "name/config"
@@ -28,11 +28,12 @@ class DomainConfig:
     data_dir: str | None = None  # where TensorFlow Datasets keeps its files; null: its own default
     table: str | None = None  # a CSV file with the columns path, label
     root: str | None = None  # what the table's paths are relative to; null: the table's folder
+    tfrecords: str | None = None  # TFRecord files of (id, image, label), with wildcards
     synthetic: Literal["target", "validation", "test", "source"] | None = None  # a part of the drawn data set
     union: tuple["DomainConfig", ...] | None = None  # of source alone: several domains, label spaces concatenated
 
     def __post_init__(self) -> None:
-        kinds = ("folder", "tfds", "table", "synthetic", "union")
+        kinds = ("folder", "tfds", "table", "tfrecords", "synthetic", "union")
         given = [kind for kind in kinds if getattr(self, kind) is not None]
         if len(given) != 1:
             found = " and ".join(given) if given else "none of them"
@@ -48,34 +49,71 @@ class DomainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DescriptorConfig:
-    """How the low-level statistics of an image are described."""
+    """How the statistics of an image are described."""
 
-    bank: Literal["gabor"] = "gabor"
-    bins: int = 32  # bins of each channel's histogram
+    bank: Literal["gabor", "alexnet", "convolution", "keras"] = "gabor"
+    layers: str | None = None  # alexnet: a range, null: conv1-conv2; keras: names with commas between, or pooled
+    tap: Literal["pre_relu", "post_relu"] | None = None  # of alexnet; null: pre_relu
+    weights: str | None = (
+        None  # alexnet: a file, null: our own filters; convolution: an .npz; keras: a file or imagenet
+    )
+    backbone: str | None = None  # of keras: any net of keras.applications in lower case
+    alpha: float | None = None  # of keras' MobileNets: their width
+    stride: int | None = None  # of convolution; null: 1
+    bins: int | None = None  # bins of each channel's histogram; null: 100 for alexnet, else 32
     fine_bins: int = 2000  # equal intervals from which the bin edges are made
     binning: Literal["quantile", "authors"] = "quantile"
     image_size: int | None = None  # pixels; null: the experiment's
+    store: bool = False  # keep the source's descriptors in the run folder
 
     def __post_init__(self) -> None:
-        _at_least(2, bins=self.bins, fine_bins=self.fine_bins)
+        _at_least(2, fine_bins=self.fine_bins)
+        if self.bins is not None:
+            _at_least(2, bins=self.bins)
         if self.image_size is not None:
-            _within(16, 255, image_size=self.image_size)
-        if self.fine_bins < self.bins:
-            raise ConfigError(f"fine_bins is {self.fine_bins}; it must be at least bins, {self.bins}")
+            _within(16, 2048, image_size=self.image_size)
+        if self.fine_bins < self.n_bins:
+            raise ConfigError(f"fine_bins is {self.fine_bins}; it must be at least bins, {self.n_bins}")
+        takes = {"layers": ("alexnet", "keras"), "tap": ("alexnet",), "weights": ("alexnet", "convolution", "keras"),
+                 "backbone": ("keras",), "alpha": ("keras",), "stride": ("convolution",)}  # fmt: skip
+        for key, banks in takes.items():
+            if getattr(self, key) is not None and self.bank not in banks:
+                raise ConfigError(f"{key} goes with bank {' or '.join(banks)}, and bank is {self.bank}")
+        needs = {"convolution": ("weights",), "keras": ("backbone", "layers", "weights")}
+        for key in needs.get(self.bank, ()):
+            if getattr(self, key) is None:
+                raise ConfigError(f"bank {self.bank} needs {key}")
+        if self.stride is not None:
+            _at_least(1, stride=self.stride)
+
+    @property
+    def n_bins(self) -> int:
+        """Bins as given, or the bank's usual number."""
+        return self.bins or (100 if self.bank == "alexnet" else 32)
+
+    @property
+    def semantic(self) -> bool:
+        """Whether images are described by one pooled feature vector rather than by histograms."""
+        return self.layers == "pooled"
 
 
 @dataclasses.dataclass(frozen=True)
 class RetrievalConfig:
     """How neighbors are searched."""
 
-    method: Literal["exact"] = "exact"
+    method: Literal["exact", "scann"] = "exact"
     max_k: int | None = None  # neighbors kept per target image; null: the deepest K the rounds can reach
     epsilon: float = 2.2204e-16  # added to histogram values inside logarithms
+    memory_gb: float = 4.0  # 10^9 bytes that a search may take
+    dimensions: int = 160  # of scann: numbers that an image is embedded in
+    min_recall: float = 0.95  # of scann: the share of the max_k nearest that must be found
 
     def __post_init__(self) -> None:
         if self.max_k is not None:
             _at_least(1, max_k=self.max_k)
-        _positive(epsilon=self.epsilon)
+        _positive(epsilon=self.epsilon, memory_gb=self.memory_gb)
+        _at_least(1, dimensions=self.dimensions)
+        _within(0, 0.999, min_recall=self.min_recall)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,9 +213,11 @@ class Experiment:
             raise ConfigError(
                 f"selection.mode is {self.selection.mode} and there is no source; give one, or mode: none"
             )
-        if self.descriptor_size > 255 and self.selection.mode in ("selective", "random"):
+        searches = self.selection.mode in ("selective", "random")
+        if searches and self.descriptor.bank == "gabor" and self.descriptor_size > 255:
             raise ConfigError(
-                f"image_size is {self.image_size}, but descriptors take images up to 255 px; set descriptor.image_size"
+                f"images of {self.descriptor_size} px are too large for bank gabor, whose counts take images up to "
+                "255 px; set descriptor.image_size"
             )
         if self.retrieval.max_k is not None and self.retrieval.max_k < self.selection.k0:
             raise ConfigError(f"retrieval.max_k is {self.retrieval.max_k}, less than selection.k0, {self.selection.k0}")

@@ -63,6 +63,21 @@ class RunFolder:
         return self.path / "retrieval.json"
 
     @property
+    def descriptors(self) -> pathlib.Path:
+        """The source's descriptors, where they are kept."""
+        return self.path / "descriptors"
+
+    @property
+    def search(self) -> pathlib.Path:
+        """What a search under way has found; gone when there is a table."""
+        return self.path / "search"
+
+    @property
+    def index(self) -> pathlib.Path:
+        """The index of an approximate search."""
+        return self.path / "index"
+
+    @property
     def history(self) -> pathlib.Path:
         """One JSON line a round: losses, accuracies, K."""
         return self.path / "history.jsonl"

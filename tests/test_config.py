@@ -28,7 +28,7 @@ def test_sample_reads_as_written_and_defaults_are_the_papers():
     s, t = paper.selection, paper.training
     assert (s.mode, s.k0, s.sigma0, s.sigma1, s.delta, s.rounds) == ("selective", 300, 4, 2, 0.1, 5)
     assert (t.batch_size, t.learning_rate, t.momentum, t.weight_decay) == (20, 0.01, 0.9, 1e-4)
-    assert (paper.model.backbone, paper.descriptor.bins, paper.image_size) == ("resnet152v2", 32, 224)
+    assert (paper.model.backbone, paper.descriptor.n_bins, paper.image_size) == ("resnet152v2", 32, 224)
 
 
 def test_what_is_written_reads_back_equal():
@@ -56,7 +56,7 @@ def test_differences_name_keys_and_both_values():
     [
         ("selection:", "selecton:", "unknown key 'selecton'; did you mean 'selection'"),
         ("k0: 50", "ko: 50", "unknown key 'selection.ko'; did you mean 'k0'"),
-        ("{bank: gabor", "{bank: gabr", "descriptor.bank is 'gabr'; it must be one of gabor; did you mean 'gabor'"),
+        ("{bank: gabor", "{bank: gabr", "must be one of gabor, alexnet, convolution, keras; did you mean 'gabor'"),
         ("k0: 50", "k0: many", "selection.k0 is 'many'; it must be a whole number"),
         ("k0: 50", "k0: 0", "selection: k0 is 0; it must be 1 or more"),
         ("k0: 50", "k0: true", "selection.k0 is True; it must be a whole number"),
@@ -73,7 +73,7 @@ def test_differences_name_keys_and_both_values():
         ("{folder: data/flowers/train}", "{union: [{folder: a}, {folder: b}]}", "target is a union"),
         ("source:     {folder: data/tiny/train}", "", "there is no source"),
         ("image_size: 64", "image_size: 8", "image_size is 8; it must be from 16"),
-        ("image_size: 64", "image_size: 299", "descriptors take images up to 255 px"),
+        ("image_size: 64", "image_size: 299", "images of 299 px are too large for bank gabor"),
         ("{method: exact}", "{method: exact, max_k: 10}", "retrieval.max_k is 10, less than selection.k0, 50"),
         ("{method: exact}", "[exact]", "retrieval is ['exact']; it must be a mapping"),
         ("seed: 0", "seed: 0\nseed: 1", "key 'seed' stands twice"),

@@ -14,7 +14,6 @@ from sjft_tf.descriptors.alexnet_weights import KERNEL_SHAPES, AlexNetWeights
 from sjft_tf.errors import InputError
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
-_STRIDE = 4  # of conv1; the others have 1
 _POOLED = ("conv1", "conv2")  # layers that a pooling follows
 
 
@@ -23,14 +22,14 @@ class Layout:
     """What sets the two forms apart beside the shapes of their kernels.
 
     Attributes:
-        paddings: zeros at each side before conv1, conv2, ..., in pixels.
+        padding: zeros at each side before conv1, in pixels; the other layers' keep a map's size.
         normalizes: whether responses are normalized across channels after conv1 and conv2.
         ceil: whether pooling windows may reach beyond the border (Caffe) or must not (PyTorch).
         blue_first: the order of the input's colors.
         mean, deviation: of the input's colors in that order, on the scale 0..255.
     """
 
-    paddings: tuple[int, ...]
+    padding: int
     normalizes: bool
     ceil: bool
     blue_first: bool
@@ -39,8 +38,8 @@ class Layout:
 
 
 LAYOUTS = {
-    "caffe": Layout((0, 2, 1, 1, 1), True, True, True, (104.0, 116.7, 122.7), (1.0, 1.0, 1.0)),
-    "torchvision": Layout((2, 2, 1, 1, 1), False, False, False, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "caffe": Layout(0, True, True, True, (104.0, 116.7, 122.7), (1.0, 1.0, 1.0)),
+    "torchvision": Layout(2, False, False, False, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
 }
 
 
@@ -65,22 +64,26 @@ def alexnet(weights: AlexNetWeights, *, image_size: int, last: str = "conv5") ->
     layout = LAYOUTS[weights.layout]
     image = x = keras.Input((image_size, image_size, 3), name="image")
     x = _Standardized(layout.blue_first, layout.mean, layout.deviation, name="standardize")(x)
+    x = _padded(x, layout.padding, layout.padding, "pad_conv1")
+    if x.shape[1] < KERNEL_SHAPES[weights.layout]["conv1"][0]:
+        raise InputError(f"images of {image_size} px are too small for conv1 of AlexNet; take larger ones")
     outputs = {}
-    for name, padding in zip(names, layout.paddings, strict=False):
-        x = _padded(x, padding, padding, f"pad_{name}")
-        height, _, channels, n_kernels = KERNEL_SHAPES[weights.layout][name]
-        if x.shape[1] < height:
-            raise InputError(f"images of {image_size} px are too small for {name} of AlexNet; take larger ones")
-        stride = _STRIDE if name == "conv1" else 1
-        convolution = keras.layers.Conv2D(
-            n_kernels, height, strides=stride, groups=x.shape[-1] // channels, dtype="float32", name=name
-        )
-        x = outputs[name] = convolution(x)
-        convolution.set_weights([weights.kernels[name], weights.biases[name]])
+    for name in names:
+        x = outputs[name] = _convolved(x, weights, name)
         x = outputs[name.replace("conv", "relu")] = keras.layers.ReLU(dtype="float32", name=f"relu_{name}")(x)
         if name in _POOLED and name != last:
             x = _normalized_and_pooled(x, layout, name, image_size)
     return keras.Model(image, outputs, name=f"alexnet_{weights.layout}")
+
+
+def _convolved(x: keras.KerasTensor, weights: AlexNetWeights, name: str) -> keras.KerasTensor:
+    size, _, channels, n_kernels = KERNEL_SHAPES[weights.layout][name]
+    steps = {"strides": 4, "padding": "valid"} if name == "conv1" else {"padding": "same"}
+    groups = x.shape[-1] // channels
+    convolution = _ConvolutionInGroups(n_kernels, size, groups=groups, dtype="float32", name=name, **steps)
+    x = convolution(x)
+    convolution.set_weights([weights.kernels[name], weights.biases[name]])
+    return x
 
 
 def _normalized_and_pooled(x: keras.KerasTensor, layout: Layout, name: str, image_size: int) -> keras.KerasTensor:
@@ -97,6 +100,17 @@ def _padded(x: keras.KerasTensor, before: int, after: int, name: str) -> keras.K
     if not before and not after:
         return x
     return keras.layers.ZeroPadding2D(((before, after), (before, after)), dtype="float32", name=name)(x)
+
+
+@keras.saving.register_keras_serializable("sjft_tf")
+class _ConvolutionInGroups(keras.layers.Conv2D):
+    """Keras's layer, one group after the other: the library's way, a convolution compiled apart, is slower on CPUs."""
+
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        if self.groups == 1:
+            return super().convolution_op(inputs, kernel)
+        halves = zip(tf.split(inputs, self.groups, -1), tf.split(kernel, self.groups, -1), strict=True)
+        return tf.concat([super(_ConvolutionInGroups, self).convolution_op(*half) for half in halves], -1)
 
 
 @keras.saving.register_keras_serializable("sjft_tf")

@@ -67,12 +67,13 @@ class AlexNetBank:
         Returns:
             For each layer `[B, C, h, w]` float32.
         """
-        outputs = self._model(images.shape[1])(images)
+        outputs = self.model(images.shape[1])(images)
         taps = [outputs[name.replace("conv", TAPS[self._tap])] for name in self._names]
         return [tf.transpose(maps, (0, 3, 1, 2)) for maps in taps]
 
     @functools.lru_cache(maxsize=2)  # noqa: B019, a bank lives as long as its descriptors are made
-    def _model(self, image_size: int) -> keras.Model:
+    def model(self, image_size: int) -> keras.Model:
+        """The network up to the last layer, for images of that side."""
         with tf.init_scope():
             return alexnet(self._weights, image_size=image_size, last=self._names[-1])
 

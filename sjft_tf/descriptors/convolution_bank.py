@@ -93,6 +93,7 @@ def _checked(
     if bias.shape != kernel.shape[-1:]:
         raise InputError(f"kernels {path}: {name}/bias is {bias.shape}; expected {kernel.shape[-1:]}")
     for array in (kernel, bias):
-        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
-            raise InputError(f"kernels {path}: {name} holds something else than finite floats")
+        with np.errstate(over="ignore"):
+            if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array.astype(np.float32)).all():
+                raise InputError(f"kernels {path}: {name} holds something else than finite floats")
     return kernel.astype(np.float32), bias.astype(np.float32)

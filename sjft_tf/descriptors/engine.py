@@ -37,7 +37,7 @@ def fit_bin_edges(
         bins: bins per channel, from 2 to `fine_bins`.
         fine_bins: equal intervals between the bounds, from which the bins are made.
         binning: "quantile" (equal mass) or "authors" (the rule of their code).
-        batch_size: images at a time; without influence on the result.
+        batch_size: images at a time; without influence on the result, but for banks that round by it.
         progress: told of both passes, so its total is twice the number of images.
 
     Raises:
@@ -89,7 +89,7 @@ def describe(
         bank: the filter bank with which `edges` were fitted.
         edges: the target's bin edges.
         image_size: side of the images given to the bank, in pixels, as for `edges`.
-        batch_size: images at a time; without influence on the result.
+        batch_size: images at a time; without influence on the result, but for banks that round by it.
         indices: which images, in which order; all, if None.
         progress: told after every batch.
 

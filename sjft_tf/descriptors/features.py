@@ -1,6 +1,6 @@
 """Images described by one feature vector each, such as the pooled features of a network: the semantic counterpart."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +11,7 @@ from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
 
 
+@runtime_checkable
 class FeatureExtractor(Protocol):
     """Turns images into vectors.
 
@@ -33,7 +34,7 @@ class FeatureDescriber:
     Args:
         extractor: what makes the vectors.
         image_size: side of the images given to it, in pixels.
-        batch_size: images at a time; without influence on the result.
+        batch_size: images at a time; the same for all that are compared, because networks round by it.
     """
 
     dtype = np.dtype(np.float32)
@@ -46,8 +47,8 @@ class FeatureDescriber:
         )
 
     def config(self) -> list[Any]:
-        """Extractor and image size."""
-        return [self.extractor.config(), self._graph.image_size]
+        """Extractor, image and batch size."""
+        return [self.extractor.config(), self._graph.image_size, self._graph.batch_size]
 
     def describe(
         self, domain: Domain, *, indices: np.ndarray | None = None, progress: Progress | None = None

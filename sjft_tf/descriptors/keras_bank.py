@@ -1,6 +1,7 @@
 """Layers of any Keras network as a filter bank, and its pooled features as the semantic counterpart."""
 
 import difflib
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,8 +25,10 @@ class KerasBank:
     """
 
     def __init__(self, model: keras.Model, layers: Sequence[str]) -> None:
-        if not layers:
-            raise InputError(f"no layer of {model.name} is named; a bank needs at least one")
+        if not layers or len(set(layers)) < len(layers):
+            raise InputError(
+                f"the layers of {model.name} are {list(layers)}; a bank needs at least one, and none twice"
+            )
         outputs = [_output(model, name) for name in layers]
         self._layers = tuple(layers)
         self._model = keras.Model(model.input, outputs, name=model.name)
@@ -93,6 +96,16 @@ def _output(model: keras.Model, name: str) -> keras.KerasTensor:
 
 
 def _network(model: keras.Model) -> dict[str, Any]:
-    # names of layers count through a process, and so may differ where the weights do not
-    shapes = [[type(layer).__name__, str(getattr(layer.output, "shape", ""))] for layer in model.layers]
-    return {"network": model.name, "structure": files.digest(shapes), "weights": files.digest(*model.get_weights())}
+    """Name and digests of what the network computes; names of layers, which count through a process, left out."""
+    layers = [
+        [type(layer).__name__, {**layer.get_config(), "name": ""}, _inputs(model, layer)] for layer in model.layers
+    ]
+    structure = json.dumps(layers, sort_keys=True, default=str)
+    return {"network": model.name, "structure": files.digest(structure), "weights": files.digest(*model.get_weights())}
+
+
+def _inputs(model: keras.Model, layer: keras.layers.Layer) -> list[int]:
+    """Positions of the layers that feed this one."""
+    positions = {id(other.output): i for i, other in enumerate(model.layers) if not isinstance(other.output, list)}
+    inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+    return [positions.get(id(tensor), -1) for tensor in inputs]

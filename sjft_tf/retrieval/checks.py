@@ -11,10 +11,14 @@ _ROWS = 4096  # images at a time
 _WEIGHTS = (1e-20, 1e20)  # between them the products of lifted vectors stay within float32
 
 
-def check_settings(max_k: int, epsilon: float) -> None:
-    """Raise InputError unless a search can be asked for with these."""
+def check_max_k(max_k: int) -> None:
+    """Raise InputError unless so many neighbors can be asked for."""
     if max_k < 1:
         raise InputError(f"max_k is {max_k}; it must be 1 or more")
+
+
+def check_epsilon(epsilon: float) -> None:
+    """Raise InputError unless it can stand inside the logarithms."""
     if not 0 < epsilon < 1:
         raise InputError(f"epsilon is {epsilon}; it must be above 0 and below 1")
 

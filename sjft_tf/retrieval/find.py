@@ -4,34 +4,41 @@ import logging
 import os
 import pathlib
 
-import numpy as np
-
 from sjft_tf import files
-from sjft_tf.descriptors import BinEdges, FilterBank, GaborBank, describe, fit_bin_edges
+from sjft_tf.descriptors import (
+    DescribedDomain,
+    Describer,
+    FeatureDescriber,
+    FeatureExtractor,
+    FilterBank,
+    GaborBank,
+    HistogramDescriber,
+    fit_bin_edges,
+)
 from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
-from sjft_tf.retrieval.checks import check_settings
+from sjft_tf.retrieval.checks import check_epsilon, check_max_k
 from sjft_tf.retrieval.divergence import EPSILON
-from sjft_tf.retrieval.exact import ExactSearch
+from sjft_tf.retrieval.measures import Measure, SquaredDistance, SymmetricKL
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.tiles import tiles
+from sjft_tf.retrieval.streaming import SearchState, search_stream
 
 _logger = logging.getLogger(__name__)
 _METHOD = "exact 1"  # to be changed when the same inputs give another table
-_BLOCK_BYTES = 2**28  # of source descriptors in memory
 
 
 def find_neighbors(
     target: Domain,
     source: Domain,
     *,
-    bank: FilterBank | None = None,
+    bank: FilterBank | FeatureExtractor | None = None,
     max_k: int,
     image_size: int = 224,
     bins: int = 32,
     binning: str = "quantile",
     epsilon: float = EPSILON,
+    memory_gb: float = 4.0,
     cache: str | os.PathLike | None = None,
     progress: Progress | None = None,
 ) -> NeighborTable:
@@ -42,13 +49,16 @@ def find_neighbors(
     Args:
         target: the target's training images.
         source: the images to borrow from.
-        bank: the filter bank; a `GaborBank()` if None.
+        bank: the filter bank; a `GaborBank()` if None. With `PooledFeatures` images are compared by the squared distance
+            of feature vectors of unit length instead, and bins play no part.
         max_k: neighbors of each target image; a smaller source makes a narrower table, which is logged.
         image_size: side of the images given to the bank, in pixels.
-        bins: bins of each channel's histogram.
+        bins: bins of each channel's histogram; the authors took 32 for Gabor filters and 100 for AlexNet.
         binning: "quantile" (equal mass) or "authors" (their code's rule).
         epsilon: as in `symmetric_kl`.
-        cache: folder that keeps tables by a hash of both domains' content and of all arguments; made if absent.
+        memory_gb: memory that the search may take, in 10^9 bytes; without influence on the table.
+        cache: folder that keeps tables by a hash of both domains' content and of all arguments; made if absent. A search
+            that is interrupted goes on from what it left there.
         progress: told of images described; each target image counts three times, twice for the bin edges.
 
     Returns:
@@ -60,7 +70,8 @@ def find_neighbors(
     Example:
         `find_neighbors(ImageFolder("flowers/train"), ImageFolder("imagenet"), max_k=5100, cache="cache")`
     """
-    check_settings(max_k, epsilon)
+    check_max_k(max_k)
+    check_epsilon(epsilon)
     if not len(source):
         raise InputError(f"{source.name} has no images; a search needs at least one")
     bank = bank or GaborBank()
@@ -72,52 +83,29 @@ def find_neighbors(
         if held := _held(path, key):
             return held
     images = 3 * len(target) + len(source)
-    fitting, searching = _within(progress, 0, images), _within(progress, 2 * len(target), images)
-    edges = fit_bin_edges(target, bank, image_size=image_size, bins=bins, binning=binning, progress=fitting)
-    table = search_domain(
-        target, source, bank, edges, max_k=max_k, image_size=image_size, epsilon=epsilon, progress=searching
+    describer: Describer
+    measure: Measure
+    if isinstance(bank, FeatureExtractor):
+        describer, measure = FeatureDescriber(bank, image_size=image_size), SquaredDistance()
+    else:
+        fitting = _within(progress, 0, images)
+        edges = fit_bin_edges(target, bank, image_size=image_size, bins=bins, binning=binning, progress=fitting)
+        describer = HistogramDescriber(bank, edges, image_size=image_size)
+        measure = SymmetricKL(bank.channel_weights, epsilon)
+    targets = describer.describe(target, progress=_within(progress, 2 * len(target), images))
+    table = search_stream(
+        targets,
+        DescribedDomain(source, describer),
+        measure,
+        max_k=max_k,
+        memory_gb=memory_gb,
+        state=SearchState(path.with_suffix(".state"), key) if path else None,
+        progress=_within(progress, 3 * len(target), images),
     )
     if path is not None:
         table.save(path, made_from=key)
+        SearchState(path.with_suffix(".state"), key).remove()
     return table
-
-
-def search_domain(
-    target: Domain,
-    source: Domain,
-    bank: FilterBank,
-    edges: BinEdges,
-    *,
-    max_k: int,
-    image_size: int,
-    epsilon: float = EPSILON,
-    progress: Progress | None = None,
-) -> NeighborTable:
-    """`find_neighbors` with the bin edges at hand.
-
-    The source is described and searched block by block, so memory holds a few hundred megabytes of it, however large.
-
-    Args:
-        target: the target's training images.
-        source: the images to borrow from.
-        bank: the filter bank.
-        edges: the bin edges of its channels, fitted on the target.
-        max_k: as in `find_neighbors`; so are `image_size` and `epsilon`.
-        progress: told of images described.
-
-    Raises:
-        InputError: a value is out of range.
-    """
-    images = len(target) + len(source)
-    describing = _within(progress, 0, images)
-    target_counts = describe(target, bank, edges, image_size=image_size, progress=describing)
-    search = ExactSearch(target_counts, bank.channel_weights, max_k=max_k, epsilon=epsilon)
-    for block in tiles(len(source), max(1, _BLOCK_BYTES // target_counts[0].nbytes)):
-        describing = _within(progress, len(target) + block.start, images)
-        rows = np.arange(block.start, block.stop)
-        counts = describe(source, bank, edges, image_size=image_size, indices=rows, progress=describing)
-        search.add(block.start, counts)
-    return search.table()
 
 
 def _folder(path: str | os.PathLike) -> pathlib.Path:

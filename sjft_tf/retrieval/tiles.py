@@ -15,7 +15,7 @@ def tiles(n: int, rows: int) -> Iterator[slice]:
     return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
 
 
-def in_threads(pool: concurrent.futures.Executor, work: Callable[[slice], None], n: int) -> None:
+def in_threads(pool: concurrent.futures.Executor, work: Callable[[slice], None], n: int, *, rows: int = _ROWS) -> None:
     """Call `work` for tiles that cover 0..n-1, side by side, because NumPy works without the interpreter's lock."""
-    for _ in pool.map(work, tiles(n, _ROWS)):
+    for _ in pool.map(work, tiles(n, rows)):
         pass

@@ -12,11 +12,21 @@ import keras
 
 from sjft_tf import files
 from sjft_tf.config import DomainConfig, Experiment, differences, load_experiment, to_yaml
-from sjft_tf.descriptors import FilterBank, GaborBank
-from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, Union, rejected_csv
+from sjft_tf.descriptors import FilterBank, PooledFeatures
+from sjft_tf.domains import (
+    Domain,
+    ImageFolder,
+    ImageTable,
+    SyntheticImages,
+    TFDSImages,
+    TFRecordImages,
+    Union,
+    rejected_csv,
+)
 from sjft_tf.errors import InputError
 from sjft_tf.run_folder import RunFolder
 from sjft_tf.selection import deepest_count
+from sjft_tf.stages.banks import build_bank
 from sjft_tf.stages.model import build_model
 from sjft_tf.stages.watching import watching
 
@@ -51,17 +61,19 @@ class Run:
             )
 
     def prepare(self) -> None:
-        """Open every domain and, in a new folder, build the model, so that bad input is found before anything is written.
+        """Open every domain and, in a new folder, build model and bank: bad input is found before anything is written.
 
         Then write the list of rejected files and, in a new folder, what the run is made with and, last, its config.
 
         Raises:
-            InputError: a domain, backbone or weights file cannot be used, or they do not fit together.
+            InputError: a domain, backbone, bank or weights file cannot be used, or they do not fit together.
         """
         self.check_domains()
         is_new = not self.folder.config.exists()
         if is_new:
             _ = self.model
+            if self.needs_neighbors:
+                _ = self.bank
         files.write_text(self.folder.rejected, rejected_csv(self.domains()))
         if is_new:
             files.write_json(self.folder.versions, versions())
@@ -144,12 +156,14 @@ class Run:
                 return ImageFolder(config.folder, **common)
             if config.table is not None:
                 return ImageTable(config.table, root=config.root, **common)
+            if config.tfrecords is not None:
+                return TFRecordImages(config.tfrecords, **common)
             return TFDSImages(config.tfds or "", split=config.split or "train", data_dir=config.data_dir, **common)
 
     @functools.cached_property
-    def bank(self) -> FilterBank:
-        """The filter bank of the descriptors."""
-        return GaborBank()
+    def bank(self) -> FilterBank | PooledFeatures:
+        """What describes the images."""
+        return build_bank(self.experiment.descriptor, self.experiment.descriptor_size)
 
     @functools.cached_property
     def model(self) -> keras.Model:
@@ -173,7 +187,7 @@ class Run:
     def edges_hash(self) -> str:
         """What `bin_edges.npz` is made from."""
         descriptor = self.experiment.descriptor
-        settings = [descriptor.bins, descriptor.fine_bins, descriptor.binning, self.experiment.descriptor_size]
+        settings = [descriptor.n_bins, descriptor.fine_bins, descriptor.binning, self.experiment.descriptor_size]
         return files.digest("bin edges 1", self.target.fingerprint(), self.bank.config(), settings)
 
     @functools.cached_property
@@ -181,7 +195,10 @@ class Run:
         """What `neighbors.npz` is made from; empty without a source."""
         if self.source is None:
             return ""
-        settings = [self.max_k, self.experiment.retrieval.method, self.experiment.retrieval.epsilon]
+        retrieval = self.experiment.retrieval
+        settings: list[Any] = [self.max_k, retrieval.method, retrieval.epsilon]
+        if retrieval.method == "scann":
+            settings += [retrieval.dimensions, retrieval.min_recall]
         return files.digest("neighbors 1", self.edges_hash, self.source.fingerprint(), settings)
 
     @functools.cached_property

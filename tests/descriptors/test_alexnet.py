@@ -87,7 +87,9 @@ def test_responses_equal_a_slow_numpy_network(rng, layout, image_size):
         ("caffe", 224, (54, 27, 13, 13, 13)),
         ("caffe", 227, (55, 27, 13, 13, 13)),
         ("caffe", 64, (14, 7, 3, 3, 3)),
+        ("caffe", 131, (31, 15, 7, 7, 7)),
         ("torchvision", 224, (55, 27, 13, 13, 13)),
+        ("torchvision", 131, (32, 15, 7, 7, 7)),
     ],
 )
 def test_maps_have_the_published_sizes(layout, image_size, sides):

@@ -77,15 +77,15 @@ def test_a_constant_added_to_the_image_changes_no_conv1_descriptor(drawn_images,
     assert moved <= 1e-3 * counts[0].sum()  # responses within rounding of an edge
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 8])
-def test_an_image_is_described_alike_whatever_stands_beside_it(drawn_images, batch_size):
+def test_an_image_is_described_alike_whatever_stands_beside_it(drawn_images):
     domain = drawn_images(np.random.default_rng(2).integers(0, 256, (7, SIZE, SIZE, 3), np.uint8))
     bank = AlexNetBank()
     edges = fit_bin_edges(domain, bank, image_size=SIZE, bins=5)
-    describer = HistogramDescriber(bank, edges, image_size=SIZE, batch_size=batch_size)
-    whole = describer.describe(domain)
-    for indices in ([6], [5, 2, 0], [3, 3, 1, 6]):
-        np.testing.assert_array_equal(describer.describe(domain, indices=np.array(indices)), whole[indices])
+    for batch_size in (1, 3, 8):
+        describer = HistogramDescriber(bank, edges, image_size=SIZE, batch_size=batch_size)
+        whole = describer.describe(domain)
+        for indices in ([6], [5, 2, 0], [3, 3, 1, 6]):
+            np.testing.assert_array_equal(describer.describe(domain, indices=np.array(indices)), whole[indices])
 
 
 def test_the_filters_of_the_package_are_small_and_of_alexnets_form(images):
@@ -96,7 +96,15 @@ def test_the_filters_of_the_package_are_small_and_of_alexnets_form(images):
         assert {name: arrays[f"{name}/kernel"].shape for name in ("conv1", "conv2")} == {
             "conv1": (11, 11, 3, 96), "conv2": (5, 5, 48, 256),
         }  # fmt: skip
+        stored = AlexNetWeights(
+            str(arrays["layout"]),
+            {name: arrays[f"{name}/kernel"].astype(np.float32) for name in ("conv1", "conv2")},
+            {name: arrays[f"{name}/bias"].astype(np.float32) for name in ("conv1", "conv2")},
+        )
     responses = AlexNetBank().responses(images)
+    outputs = alexnet(stored, image_size=SIZE, last="conv2")(images)
+    for group, name in zip(responses, ("conv1", "conv2"), strict=True):
+        np.testing.assert_array_equal(group, np.moveaxis(outputs[name].numpy(), -1, 1))
     assert all(np.isfinite(group).all() and (group.numpy().std((0, 2, 3)) > 0).all() for group in responses)
     with pytest.raises(
         InputError, match="^alexnet-tiny-imagenet holds conv1, conv2; layers 'conv1-conv5' need conv3, "

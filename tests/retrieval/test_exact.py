@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval import ExactSearch, search_exact, symmetric_kl
+from sjft_tf.retrieval import ExactSearch, SymmetricKL, search_exact, symmetric_kl
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -133,7 +133,7 @@ def test_the_order_of_the_blocks_changes_nothing(rng, crowd, assert_ranked, weig
         sources = sources[by_distance if order == "nearest first" else by_distance[::-1]]
         divergences = symmetric_kl(targets, sources, weights)
     starts = {"backwards": range(150, -1, -10), "random": rng.permutation(16) * 10}.get(order, range(0, 160, 10))
-    search = ExactSearch(targets, weights, max_k=31, tile_rows=6)
+    search = ExactSearch(targets, SymmetricKL(weights), max_k=31, tile_rows=6)
     for start in starts:
         search.add(start, sources[start : start + 10])
     assert_ranked(search.table(), divergences)
@@ -142,7 +142,7 @@ def test_the_order_of_the_blocks_changes_nothing(rng, crowd, assert_ranked, weig
 def test_a_search_under_way_has_the_table_of_what_was_added(crowd, assert_ranked, weights):
     targets, sources = crowd
     divergences = symmetric_kl(targets, sources, weights)
-    search = ExactSearch(targets, weights, max_k=20)
+    search = ExactSearch(targets, SymmetricKL(weights), max_k=20)
     for start, stop in ((0, 8), (8, 50), (50, 158)):
         search.add(start, sources[start:stop])
         table = search.table()
@@ -152,7 +152,7 @@ def test_a_search_under_way_has_the_table_of_what_was_added(crowd, assert_ranked
 
 def test_a_refused_block_leaves_the_search_as_it_was(crowd, assert_ranked, weights):
     targets, sources = crowd
-    search = ExactSearch(targets, weights, max_k=20)
+    search = ExactSearch(targets, SymmetricKL(weights), max_k=20)
     search.add(0, sources[:90])
     with pytest.raises(InputError):
         search.add(90, sources[90:] * 2)

@@ -6,10 +6,11 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from sjft_tf.descriptors import GaborBank, describe, fit_bin_edges
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval import NeighborTable, find, find_neighbors, search_domain, search_exact, symmetric_kl
+from sjft_tf.retrieval import NeighborTable, SymmetricKL, find_neighbors, search_exact, symmetric_kl
 
 # images of 16 pixels are not resized, only cut to the central 14
 SETTINGS = {"max_k": 8, "image_size": 14, "bins": 5, "epsilon": 1e-3}
@@ -72,12 +73,26 @@ def test_progress_goes_up_to_its_total(found):
     assert done == sorted(set(done)) and done[-1] == 3 * 5 + 43
 
 
-def test_a_source_in_blocks_is_searched_alike(monkeypatch, domains, colors, edges, divergences, assert_ranked):
-    monkeypatch.setattr(find, "_BLOCK_BYTES", 30 * 3 * 5 * 2)  # 30 descriptors of 3 channels and 5 bins
-    told, settings = [], {name: SETTINGS[name] for name in ("max_k", "image_size", "epsilon")}
-    table = search_domain(*domains, colors(), edges, **settings, progress=lambda *done: told.append(done))
-    assert_ranked(table, divergences)
-    assert told == [(5, 48), (21, 48), (35, 48), (48, 48)]  # batches of 16, blocks of 30
+class MeanColors:
+    """Features that are the image's mean colors."""
+
+    n_features = 3
+
+    def features(self, images):
+        return tf.reduce_mean(images, (1, 2))
+
+    def config(self):
+        return {"bank": "mean colors"}
+
+
+def test_features_are_compared_by_the_angle_between_them(domains, tmp_path):
+    sides = [domain.images[:, 1:-1, 1:-1].mean((1, 2), dtype=np.float64) for domain in domains]
+    a, b = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides)
+    table = find_neighbors(*domains, bank=MeanColors(), max_k=8, image_size=14, cache=tmp_path)
+    expected = np.take_along_axis(2 - 2 * a @ b.T, table.indices, axis=1)
+    np.testing.assert_allclose(table.divergences, expected, rtol=1e-3, atol=1e-7)
+    np.testing.assert_allclose(np.sort(2 - 2 * a @ b.T, axis=1)[:, :8], expected, rtol=1e-3, atol=1e-7)
+    assert_same(find_neighbors(*domains, bank=MeanColors(), max_k=8, image_size=14, cache=tmp_path), table)
 
 
 def test_the_bank_is_gabors_unless_another_is_given(monkeypatch, domains):
@@ -86,7 +101,7 @@ def test_the_bank_is_gabors_unless_another_is_given(monkeypatch, domains):
         find_neighbors(*domains, max_k=8, image_size=14)
 
 
-@pytest.mark.parametrize("function", [symmetric_kl, search_exact, search_domain, find_neighbors])
+@pytest.mark.parametrize("function", [symmetric_kl, search_exact, SymmetricKL, find_neighbors])
 def test_epsilon_is_the_authors_unless_another_is_given(function):
     assert inspect.signature(function).parameters["epsilon"].default == 2.2204e-16
 

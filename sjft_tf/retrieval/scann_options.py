@@ -1,0 +1,51 @@
+"""How a source is searched approximately."""
+
+import dataclasses
+import math
+
+from sjft_tf import files
+from sjft_tf.errors import InputError
+
+_FORMAT = "scann search 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class ScannOptions:
+    """How a source is searched approximately.
+
+    Attributes:
+        dimensions: numbers of an embedded vector.
+        candidates: source images proposed for each target at first; 1.15 max_k, if None.
+        min_recall: what recall@max_k must reach with a confidence of 95 %.
+        sample_targets: targets whose recall is measured; 10 / (1 - min_recall), if None: with half as many, not even a
+            search that finds everything could be sure of it.
+        fit_targets, fit_sources: images of either side that the embedding is fitted on, at most.
+        memory_gb: what the index and, where they fit, all lifted sources may take, in 10^9 bytes.
+        seed: of all samples.
+    """
+
+    dimensions: int = 160
+    candidates: int | None = None
+    min_recall: float = 0.95
+    sample_targets: int | None = None
+    fit_targets: int = 1024
+    fit_sources: int = 4096
+    memory_gb: float = 4.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("dimensions", "candidates", "sample_targets", "fit_targets", "fit_sources"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} is {value}; it must be 1 or more")
+        if not 0 <= self.min_recall < 1:
+            raise InputError(f"min_recall is {self.min_recall}; it must be at least 0 and below 1")
+
+    @property
+    def n_sampled(self) -> int:
+        """Targets whose recall is measured, if there are as many."""
+        return self.sample_targets or math.ceil(10 / (1 - self.min_recall))
+
+    def made_from(self, made_from: str, max_k: int) -> str:
+        """Hash of what an index is made from; memory changes nothing of it."""
+        return files.digest(_FORMAT, made_from, max_k, {**dataclasses.asdict(self), "memory_gb": None})

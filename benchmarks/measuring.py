@@ -1,0 +1,151 @@
+"""What the benchmarks share: options, images, descriptors, time in turns, and the line of JSON at the end.
+
+A machine is described by its parts, never by its name, and images by their number, never by their path.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from sjft_tf import files
+from sjft_tf.descriptors import GaborBank, HistogramDescriber, fit_bin_edges
+from sjft_tf.domains import Domain, ImageFolder, SyntheticImages
+
+_PACKAGES = ("numpy", "tensorflow", "tensorflow-cpu", "keras", "scann", "faiss-cpu", "scikit-image", "apache-beam")
+
+
+def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options of `parser` and those of all benchmarks, as given on the command line."""
+    parser.add_argument("--target", type=pathlib.Path, help="folder of class folders")
+    parser.add_argument("--source", type=pathlib.Path, help="folder of class folders")
+    parser.add_argument("--cache", type=pathlib.Path, help=".npz that keeps descriptors; made if absent")
+    parser.add_argument("--turns", type=int, default=5, help="times that every side is measured")
+    parser.add_argument("--small", action="store_true", help="a quick run on drawn images or descriptors")
+    given = parser.parse_args()
+    if not given.small and not (given.target and given.source):
+        parser.error("--target and --source are needed, or --small")
+    return given
+
+
+def domains(given: argparse.Namespace) -> tuple[Domain, Domain]:
+    """Target and source: the folders, or drawn images for a quick run."""
+    if given.small:
+        return SyntheticImages("target", per_class=8), SyntheticImages("source", per_class=32)
+    return ImageFolder(given.target), ImageFolder(given.source)
+
+
+class Part:
+    """Some images of a domain.
+
+    Args:
+        domain: where they are.
+        indices: `[n]` int, which ones.
+    """
+
+    def __init__(self, domain: Domain, indices: np.ndarray) -> None:
+        self._domain, self._indices = domain, np.asarray(indices)
+        self.name, self.class_names, self.rejected = f"{domain.name}, a part", domain.class_names, ()
+        self.ids = [domain.ids[i] for i in self._indices]
+        self.labels = np.asarray(domain.labels)[self._indices]
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def encoded(self, indices: np.ndarray) -> list[bytes]:
+        """Encoded images of the part."""
+        return self._domain.encoded(self._indices[indices])
+
+    def fingerprint(self) -> str:
+        """A hash of the domain's content and the choice."""
+        return files.digest(self._domain.fingerprint(), self._indices)
+
+
+def gabor_descriptors(given: argparse.Namespace, image_size: int = 64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Descriptors of target and source by the Gabor bank with 32 bins, and the channels' weights.
+
+    A cache is trusted if it is of the same images.
+
+    Returns:
+        `[n_target, D, 32]` uint16, `[n_source, D, 32]` uint16, `[D]` float64.
+    """
+    target, source = domains(given)
+    made_from = files.digest(target.fingerprint(), source.fingerprint(), image_size)
+    kinds = {"target": np.uint16, "source": np.uint16, "weights": np.float64, "made_from": np.str_}
+    if given.cache and given.cache.exists():
+        kept = files.load_arrays(given.cache, kinds)
+        if str(kept["made_from"]) == made_from:
+            return kept["target"], kept["source"], kept["weights"]
+    bank = GaborBank()
+    describer = HistogramDescriber(bank, fit_bin_edges(target, bank, image_size=image_size), image_size=image_size)
+    counts = describer.describe(target), describer.describe(source)
+    weights = np.asarray(bank.channel_weights, np.float64)
+    if given.cache:
+        files.save_arrays(given.cache, target=counts[0], source=counts[1], weights=weights, made_from=made_from)
+    return *counts, weights
+
+
+def in_turns(turns: int, **sides: Callable[[], object]) -> dict[str, np.ndarray]:
+    """Seconds that each side takes, `[turns]`: one after the other, again and again, after one turn that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(-1, turns):
+        for name, side in sides.items():
+            start = time.perf_counter()
+            side()
+            if turn >= 0:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: np.array(times) for name, times in seconds.items()}
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> tuple[float, list[float]]:
+    """Quotient of the least times, which others' work on the machine disturbs least, and the span of the turns' own."""
+    each = numerator / denominator
+    return float(numerator.min() / denominator.min()), [float(each.min()), float(each.max())]
+
+
+def machine() -> dict[str, object]:
+    """Processor, cores, memory and versions."""
+    try:
+        cpus = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        cpu = next(line.split(":")[1].strip() for line in cpus.splitlines() if line.startswith("model name"))
+    except (OSError, StopIteration):
+        cpu = platform.machine()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "cpu": cpu,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(memory / 1e9, 1),
+        "versions": versions,
+    }
+
+
+def report(benchmark: str, *, spread: dict[str, list[float]], **figures: object) -> None:
+    """Print the last line: one JSON object.
+
+    Args:
+        benchmark: its name.
+        spread: least and greatest value of figures over the turns.
+        figures: by name; numbers are rounded to four digits.
+    """
+    values = {"benchmark": benchmark, **figures, "spread": spread, "machine": machine()}
+    print(json.dumps(_rounded(values)), flush=True)
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -94,7 +94,7 @@ def load_arrays(path: str | os.PathLike[str], expected: Mapping[str, Any]) -> di
         InputError: the file is missing or damaged, or an array is absent or of another dtype.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in expected if name in archive}
     except Exception as error:  # a damaged archive can break NumPy or zipfile anywhere
         reason = "it is missing" if isinstance(error, FileNotFoundError) else f"it is damaged ({error})"

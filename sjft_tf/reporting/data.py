@@ -24,13 +24,15 @@ class DomainSummary:
 class Neighbor:
     """A source image at `rank` (1 is the nearest) of a target image's row of the neighbor table.
 
-    `image` is uint8 `[h, w, 3]`, `label` its class name, `divergence` Eq. (1) in nats.
+    `image` is uint8 `[h, w, 3]`, `label` its class name, `divergence` Eq. (1) in nats, or of feature vectors the squared
+    distance, which has no unit.
     """
 
     rank: int
     image: np.ndarray
     label: str
     divergence: float
+    unit: str = "nats"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +136,7 @@ class ReportData:
         test_view: how test images were seen: "center" or "flip".
         class_names: names of the target's classes, `[C]`.
         confusion: test images by true class (row) and predicted class (column), `[C, C]` int.
+        semantic: whether images were compared by feature vectors, and not by low-level statistics.
         gallery: some target images with neighbors; six to ten keep the page small.
         borrowing: who is borrowed from in the last round; needs `counts_per_round`.
         certificate: what an approximate search found; None where the search was exact.
@@ -158,6 +161,7 @@ class ReportData:
     test_view: str = "center"
     class_names: Sequence[str] = ()
     confusion: np.ndarray | None = None
+    semantic: bool = False
     gallery: Sequence[GalleryRow] = ()
     borrowing: Borrowing | None = None
     certificate: Certificate | None = None

@@ -15,7 +15,7 @@ from sjft_tf import files
 from sjft_tf.errors import InputError
 from sjft_tf.reporting import drawing
 from sjft_tf.reporting.data import GalleryRow, Neighbor
-from sjft_tf.reporting.words import nats, ordinal
+from sjft_tf.reporting.words import divergence, ordinal
 
 RANKS = (1, 10, 20, 30, 40)  # of Figure 2
 THUMBNAIL = 144  # pixels, longer side
@@ -77,7 +77,8 @@ def _show(axes: matplotlib.axes.Axes, shown: GalleryRow | Neighbor) -> None:
     under: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
     axes.annotate(drawing.label(shown.label, 22), (0.5, 0), (0, -4), **under, size=8)
     if isinstance(shown, Neighbor):
-        axes.annotate(nats(shown.divergence), (0.5, 0), (0, -15), **under, size=8, color=drawing.color("muted"))
+        said = divergence(shown.divergence, shown.unit)
+        axes.annotate(said, (0.5, 0), (0, -15), **under, size=8, color=drawing.color("muted"))
 
 
 def thumbnail_uri(image: np.ndarray) -> str:

@@ -12,7 +12,7 @@ from sjft_tf.reporting.confusion import MAX_COUNTED, MAX_NAMED, confusion_pictur
 from sjft_tf.reporting.data import ReportData
 from sjft_tf.reporting.gallery import by_rank, shown_ranks, thumbnail_uri
 from sjft_tf.reporting.results import class_results, worst_classes
-from sjft_tf.reporting.words import counted, duration, nats, number, ordinal, percent
+from sjft_tf.reporting.words import counted, divergence, duration, number, ordinal, percent
 
 
 def write_report(path: str | os.PathLike, data: ReportData) -> None:
@@ -35,7 +35,9 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update((tool.__name__, tool) for tool in (counted, percent, number, nats, duration, ordinal))
+    environment.filters.update(
+        (tool.__name__, tool) for tool in (counted, percent, number, divergence, duration, ordinal)
+    )
     html = environment.get_template("report.html.j2").render(
         data=data,
         sentences=summary.sentences(data),

@@ -73,7 +73,8 @@ def _borrowed(data: ReportData) -> list[str]:
         return [f"{text}, picked at random; as many as the lists of neighbors would have reached."]
     if data.mode == "selective" and data.counts_per_round:
         first, last = data.counts_per_round[0], data.counts_per_round[-1]
-        text = f"Each target image could draw on its {_span(first)} nearest neighbors in low-level statistics"
+        statistics = "the features of a network" if data.semantic else "low-level statistics"
+        text = f"Each target image could draw on its {_span(first)} nearest neighbors in {statistics}"
         if len(data.counts_per_round) > 1:
             text += f" in the first round, and on {_span(last)} (mean {last.mean():,.0f}) in the last"
         return [f"{text}."]

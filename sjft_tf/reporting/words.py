@@ -25,10 +25,10 @@ def counted(value: int, noun: str) -> str:
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
-def nats(divergence: float) -> str:
-    """0.9147 as "0.915 nats", 2.2 as "2.20 nats", 312.4 as "312 nats"."""
-    decimals = 3 - min(3, len(f"{divergence:.0f}")) if divergence >= 0.9995 else 3
-    return f"{divergence:.{decimals}f} nats"
+def divergence(value: float, unit: str = "nats") -> str:
+    """0.9147 as "0.915 nats", 2.2 as "2.20 nats", 312.4 as "312 nats"; where there is no unit, the number alone."""
+    decimals = 3 - min(3, len(f"{value:.0f}")) if value >= 0.9995 else 3
+    return f"{value:.{decimals}f} {unit}".rstrip()
 
 
 def duration(seconds: float) -> str:

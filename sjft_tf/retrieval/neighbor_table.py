@@ -17,7 +17,7 @@ class NeighborTable:
 
     Attributes:
         indices: `[n_target, max_k]` int32, source indices; no index twice in a row.
-        divergences: `[n_target, max_k]` float32 in nats, Eq. (1), >= 0.
+        divergences: `[n_target, max_k]` float32 >= 0: Eq. (1) in nats, or squared distances of features.
 
     Raises:
         InputError: the arrays do not have these properties.
@@ -54,7 +54,7 @@ class NeighborTable:
         first, last = (np.median(self.divergences[:, k]) for k in (0, -1))
         return (
             f"{len(self):,} target images, {self.max_k:,} neighbors each, {self.distinct(self.max_k):,} distinct source "
-            f"images; median divergence {first:.3g} (nearest) to {last:.3g} nats (farthest)"
+            f"images; median divergence {first:.3g} (nearest) to {last:.3g} (farthest)"
         )
 
     def save(self, path: str | os.PathLike[str], *, made_from: str = "") -> None:

@@ -87,6 +87,7 @@ def gallery_row(run: Run, table: NeighborTable, position: int) -> GalleryRow:
             image=decode(encoded).numpy(),
             label=source.class_names[source.labels[index]],
             divergence=float(table.divergences[position, rank - 1]),
+            unit="" if run.experiment.descriptor.semantic else "nats",
         )
         for rank, index, encoded in zip(ranks, sources, source.encoded(sources), strict=True)
     ]
@@ -149,6 +150,7 @@ def _report_data(run: Run, metrics: dict) -> ReportData:
         test_view=test["view"],
         class_names=list(run.target.class_names),
         confusion=_confusion(run) if run.test is not None else None,
+        semantic=e.descriptor.semantic,
         gallery=gallery,
         borrowing=borrowing_of(run, table, rounds[-1]["counts"]) if table is not None and drew_neighbors else None,
         certificate=certificate_of(run) if table is not None else None,

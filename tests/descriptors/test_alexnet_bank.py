@@ -1,7 +1,10 @@
 """The bank's groups, weights and taps against the network itself, and the filters that the package holds."""
 
 import importlib.resources
+import pathlib
+import runpy
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,6 +21,7 @@ from sjft_tf.descriptors.alexnet_weights import KERNEL_SHAPES
 from sjft_tf.errors import InputError
 
 SIZE = 64
+SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "train_alexnet_bank.py"
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +114,20 @@ def test_the_filters_of_the_package_are_small_and_of_alexnets_form(images):
         InputError, match="^alexnet-tiny-imagenet holds conv1, conv2; layers 'conv1-conv5' need conv3, "
     ):
         AlexNetBank(layers="conv1-conv5")
+
+
+def test_the_training_script_folds_what_it_trained_into_kernels_and_biases(rng):
+    script = runpy.run_path(str(SCRIPT))
+    trained = script["network"](classes=2)
+    for layer in trained.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 2, w.shape) for w in layer.get_weights()])
+    colors = rng.uniform(-100, 100, (2, script["CROP"], script["CROP"], 3)).astype(np.float32)  # blue first, centered
+    normalized = keras.Model(trained.input, [trained.get_layer(name).output for name in ("bn1", "bn2")])(colors)
+    images = (colors + np.float32([104.0, 116.7, 122.7]))[..., ::-1]
+    outputs = alexnet(script["folded"](trained), image_size=script["CROP"], last="conv2")(images)
+    for expected, name in zip(normalized, ("conv1", "conv2"), strict=True):
+        np.testing.assert_allclose(outputs[name], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("layers", ["conv6", "conv2-conv1", "conv1,conv2", "", "conv1-"])

@@ -188,6 +188,14 @@ def test_the_page_says_who_is_borrowed_from_and_what_the_search_missed(make_data
         assert said in shown
 
 
+def test_neighbors_by_features_are_not_called_low_level(make_data, write):
+    _, low = write(make_data())
+    _, semantic = write(dataclasses.replace(make_data(), semantic=True))
+    said, instead = "the divergence of Eq. (1)", "the squared distance of their feature vectors"
+    assert said in " ".join(low.texts) and instead not in " ".join(low.texts)
+    assert instead in " ".join(semantic.texts) and said not in " ".join(semantic.texts)
+
+
 def test_after_an_exact_search_of_one_class_there_is_neither_certificate_nor_chart_of_classes(make_data, write):
     data = make_data()
     held = dataclasses.replace(

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sjft_tf.reporting.words import (
     columns,
     counted,
+    divergence,
     duration,
-    nats,
     number,
     ordinal,
     percent,
@@ -38,12 +38,13 @@ def test_durations_round_without_a_sixtieth_second_or_minute(seconds, said):
 
 
 @pytest.mark.parametrize(
-    ("divergence", "said"),
+    ("value", "said"),
     [(0, "0.000"), (0.91472, "0.915"), (0.99949, "0.999"), (0.9996, "1.00"), (2.2, "2.20"), (9.996, "10.0"),
      (12.34, "12.3"), (312.4, "312"), (4321.0, "4321")],
 )  # fmt: skip
-def test_divergences_have_three_digits(divergence, said):
-    assert nats(divergence) == f"{said} nats"
+def test_divergences_have_three_digits(value, said):
+    assert divergence(value) == f"{said} nats"
+    assert divergence(value, "") == said
 
 
 def test_counts_and_shares():

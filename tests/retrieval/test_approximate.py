@@ -9,8 +9,7 @@ import pytest
 
 from sjft_tf.descriptors import DescribedDomain
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval import SquaredDistance, SymmetricKL, search_exact
-from sjft_tf.retrieval import ScannOptions, ScannSearch
+from sjft_tf.retrieval import ScannOptions, ScannSearch, SquaredDistance, SymmetricKL, search_exact
 
 pytest.importorskip("scann")
 

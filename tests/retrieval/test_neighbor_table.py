@@ -77,7 +77,7 @@ def test_distinct_equals_a_set_of_prefixes(rng):
 def test_summary_is_one_line_of_sizes_and_medians(table):
     assert table.summary() == (
         "2 target images, 3 neighbors each, 4 distinct source images; "
-        "median divergence 0.125 (nearest) to 15.2 nats (farthest)"
+        "median divergence 0.125 (nearest) to 15.2 (farthest)"
     )
 
 

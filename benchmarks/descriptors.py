@@ -31,7 +31,7 @@ def alexnet(given: argparse.Namespace) -> tuple[float, list[float], dict]:
     edges = fit_bin_edges(part, bank, image_size=size, bins=bins)
     images = tf.constant(np.random.default_rng(0).uniform(0, 255, (BATCH, size, size, 3)), tf.float32)
     model = bank.model(size)
-    forward = tf.function(lambda x: [model(x)[layer] for layer in ("conv1", "conv2")], autograph=False)
+    forward = tf.function(lambda x: [maps for layer, maps in model(x).items() if layer in ("conv1", "conv2")])
     measure = engine.over_groups(bank, histograms.histogram_counts, histograms.bin_thresholds(edges))
     described = tf.function(measure, autograph=False)
     seconds = measuring.in_turns(

@@ -151,6 +151,7 @@ def test_the_config_follows_what_matters(path, weights, tmp_path):
         AlexNetBank().config(),
         AlexNetBank(path, tap="post_relu").config(),
         AlexNetBank(path, layers="conv1").config(),
+        AlexNetBank(path, layers="conv2").config(),
         AlexNetBank(path, layers="conv1-conv3").config(),
         AlexNetBank(tmp_path / "b.npz", layers="conv1-conv3").config(),
     ]

@@ -20,30 +20,30 @@ def slow_replace(*paths):
     replace(*paths)
     time.sleep(0.03)
 os.replace = slow_replace
-from sjft_tf.cli import main
-main(["search", *sys.argv[1:]])
+from sjft_tf import cli, stages
+sys.stdin.readline()
+cli.main(["--quiet", "search", *sys.argv[1:]])
 """
 
 
 class Search:
-    """A search in a process of its own, with a store."""
+    """A search in a process of its own, with a store; the program is loaded, and waits for a word to begin."""
 
     def __init__(self, config, out):
         command = [sys.executable, "-c", SLOWLY, str(config), "--out", str(out), "--set", "descriptor.store=true"]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        self.begun = None
-        for line in self.process.stderr:  # what comes before is loading the program
-            if line.startswith(("describe:", "search:")):
-                break
-        self.begun = time.monotonic()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
-    def end(self, after=None):
-        """Kill it after so many seconds of work, or let it end; returns the exit status and the seconds."""
-        if after is not None:
-            time.sleep(after)
+    def run(self, kill_after=None):
+        """Begin, and kill it after so many seconds if it is not done by then; returns the exit status and the seconds."""
+        begun = time.monotonic()
+        self.process.stdin.write(b"go\n")
+        self.process.stdin.flush()
+        try:
+            self.process.wait(kill_after)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.stderr.read()
-        return self.process.wait(), time.monotonic() - self.begun
+        self.process.stdin.close()
+        return self.process.wait(), time.monotonic() - begun
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +55,19 @@ def config(tmp_path_factory, config_text):
 
 def test_ten_kills_at_random_moments_and_lost_shards(tmp_path, config):
     expected, out, moments = tmp_path / "expected", tmp_path / "out", random.Random(0)
-    status, seconds = Search(config, expected).end()
+    search, following = Search(config, expected), Search(config, out)  # the next one loads while one works
+    status, seconds = search.run()
     assert status == 0
     kills = 0
     while kills < 10:
-        kills += Search(config, out).end(moments.uniform(0, 0.6 * seconds))[0] == -signal.SIGKILL
+        search, following = following, Search(config, out)
+        kills += search.run(kill_after=moments.uniform(0, 0.6 * seconds))[0] == -signal.SIGKILL
         if (out / "neighbors.npz").exists():  # it was done before; something is lost, and work begins again
             assert_same(out, expected)
             (out / "neighbors.npz").unlink()
-            moments.choice(sorted((out / "descriptors").iterdir())).unlink()
-    assert Search(config, out).end()[0] == 0
+            for shard in moments.sample(sorted((out / "descriptors").iterdir()), moments.choice([1, 5])):
+                shard.unlink()
+    assert following.run()[0] == 0
     assert len(list((out / "descriptors").iterdir())) == 6
     assert_same(out, expected)
     assert not list(out.rglob(".*.tmp-*")) and not (out / "search").exists()

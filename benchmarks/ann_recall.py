@@ -3,7 +3,7 @@
 Both start from descriptors in memory. Exact search lifts, multiplies and ranks all pairs; the approximate one has been
 built (the time is told apart), embeds the targets, asks the index for candidates, and ranks those by their exact
 divergences. Curves: ScaNN by number of candidates, and FAISS IVF-PQ on the same embedding by number of lists probed, its
-candidates ranked in the same way; `--picture` draws them.
+2.5 max_k candidates ranked in the same way; `--picture` draws them.
 
     python benchmarks/ann_recall.py --target FOLDER --source FOLDER --picture curves.png
 """
@@ -21,7 +21,6 @@ import numpy as np
 
 from sjft_tf.retrieval import NeighborTable, ScannOptions, ScannSearch, SymmetricKL, search_exact
 from sjft_tf.retrieval.certificate import recalls
-from sjft_tf.retrieval.rerank import rerank
 
 MAX_K, RECALL = 850, 0.99
 SHARES = (1.0, 1.1, 1.2, 1.4, 1.8, 2.5)  # candidates, as multiples of max_k
@@ -108,13 +107,10 @@ def main() -> None:
     )
     index.train(vectors)
     index.add(vectors)
-    lift = measure.lift(targets)
 
     def by_faiss() -> NeighborTable:
-        proposed = np.sort(index.search(queries, certificate.candidates)[1], axis=1)
-        return rerank(
-            targets, _filled(proposed, len(sources)), np.arange(len(targets)), lift, lambda i: sources[i], max_k=max_k
-        )
+        proposed = index.search(queries, min(int(SHARES[-1] * max_k), len(sources)))[1]
+        return search.rank(targets, queries, _filled(proposed, len(sources)))
 
     for probes in PROBES:
         index.nprobe = probes
@@ -146,7 +142,8 @@ def _parts(length: int) -> int:
 
 
 def _filled(proposed: np.ndarray, n_source: int) -> np.ndarray:
-    """Rows in which -1, for want of proposals, becomes an image that is not there yet; ascending."""
+    """Ascending rows in which -1, for want of proposals, becomes an image that is not there yet."""
+    proposed = np.sort(proposed, axis=1)
     for row in proposed:
         missing = int((row < 0).sum())
         if missing:

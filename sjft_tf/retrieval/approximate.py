@@ -144,7 +144,16 @@ class ScannSearch:
             The `max_k` nearest of the candidates, with the divergences that exact search gives these pairs.
         """
         queries = self.embedded_targets(targets)
-        candidates = self._index.search(queries, self.certificate.candidates)
+        return self.rank(targets, queries, self._index.search(queries, self.certificate.candidates))
+
+    def rank(self, targets: np.ndarray, queries: np.ndarray, candidates: np.ndarray) -> NeighborTable:
+        """The nearest of the candidates by their exact divergences.
+
+        Args:
+            targets: `[n, ...]` descriptors.
+            queries: `[n, d]` float32, embedded.
+            candidates: `[n, c]` int64, ascending in each row, whoever proposes them; at least `max_k`.
+        """
         return rerank(
             targets, candidates, near_each_other(queries), self._lift, self._source.at,
             max_k=self.certificate.max_k, lifted=self._lifted,

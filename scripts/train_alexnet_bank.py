@@ -157,7 +157,9 @@ def train(arguments: argparse.Namespace) -> None:
     rows = []
     for epoch in range(arguments.epochs):
         start = time.monotonic()
-        history = model.fit(training_data(pixels, domain.labels, epoch, arguments.seed), verbose=0).history
+        history = model.fit(
+            training_data(pixels, domain.labels, epoch, arguments.seed), shuffle=False, verbose=0
+        ).history
         accuracy = float(np.mean(model.predict(views, batch_size=500, verbose=0).argmax(-1) == checked.labels))
         rows.append({
             "epoch": epoch + 1, "loss": round(history["loss"][0], 4),

@@ -116,8 +116,10 @@ def test_unusable_layers_and_models_are_refused(rng):
         InputError, match=r"^layer 'pool' of small returns \(None, 4\); a bank needs maps \[B, h, w, C\]$"
     ):
         KerasBank(model, ["pool"])
-    with pytest.raises(InputError, match="no layer of small is named; a bank needs at least one"):
+    with pytest.raises(InputError, match=r"^the layers of small are \[\]; a bank needs at least one, and none twice$"):
         KerasBank(model, [])
+    with pytest.raises(InputError, match="and none twice$"):
+        KerasBank(model, ["norm", "norm"])
     maps = keras.Model(model.input, model.get_layer("half").output, name="maps")
     with pytest.raises(InputError, match=r"^the output of maps is \(None, 4, 4, 4\); pooled features are \[B, F\]$"):
         PooledFeatures(maps)

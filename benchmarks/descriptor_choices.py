@@ -7,7 +7,6 @@ Overlap@K of two choices is the share of a target image's first K neighbors that
 
 import argparse
 import dataclasses
-import functools
 from typing import Any
 
 import measuring
@@ -97,19 +96,21 @@ def main() -> None:
     target, source = measuring.domains(arguments)
     source = measuring.Part(source, np.linspace(0, len(source) - 1, min(arguments.images, len(source))).astype(int))
     depths = [k for k in DEPTHS if k <= len(source)] or [len(source) // 2]
-    table_of = functools.cache(lambda choice: search(choices(arguments)[choice], target, source, max(depths)))
     listed = choices(arguments)[:: 4 if arguments.small else 1]
-    all_choices = choices(arguments)
-    tables = {choice.name: table_of(all_choices.index(choice)) for choice in listed}
+    tables: dict[str, NeighborTable] = {}
     rows = []
     for choice in listed:
+        tables[choice.name] = search(choice, target, source, max(depths))
         reference = next(c.name for c in listed if c.name.split(",")[0] == choice.name.split(",")[0])
         shares = [overlap(tables[choice.name], tables[reference], k) for k in depths]
         with_gabor = overlap(tables[choice.name], tables[listed[0].name], depths[-1])
         information = same_class(tables[choice.name], target, source, depths[0])
         rows.append([choice.name, reference, *shares, with_gabor, information])
         shown = "  ".join(f"{share:6.3f}" for share in shares)
-        print(f"{choice.name:32s} against {reference:20s} {shown}   gabor {with_gabor:6.3f}   {information:.3f} bits")
+        print(
+            f"{choice.name:32s} against {reference:20s} {shown}   gabor {with_gabor:6.3f}   {information:.3f} bits",
+            flush=True,
+        )
     measuring.report(
         "descriptor_choices",
         depths=depths,

@@ -9,6 +9,7 @@ Folders are made as needed. The guarantee is that of `os.replace`: it holds with
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import pathlib
 import re
@@ -19,6 +20,7 @@ import numpy as np
 
 from sjft_tf.errors import InputError
 
+_logger = logging.getLogger(__name__)
 _TEMPORARY = re.compile(r"\..+\.tmp-\d+(\.\w+)*")  # the names that are made below
 
 
@@ -104,6 +106,33 @@ def load_arrays(path: str | os.PathLike[str], expected: Mapping[str, Any]) -> di
             raise InputError(f"{path} has no array {name!r}; it was not written by sjft-tf")
         if not np.issubdtype(arrays[name].dtype, dtype):
             raise InputError(f"{path}: array {name!r} is {arrays[name].dtype}, expected {np.dtype(dtype).name}")
+    return arrays
+
+
+def load_made_from(
+    path: str | os.PathLike[str], made_from: str, expected: Mapping[str, Any], *, otherwise: str
+) -> dict[str, np.ndarray] | None:
+    """The arrays of a file that carries `made_from`, the hash of its inputs.
+
+    Args:
+        path: the file.
+        made_from: the hash of the inputs as they are now.
+        expected: as in `load_arrays`.
+        otherwise: what happens without the file, for the log.
+
+    Returns:
+        The arrays, or None where the file is absent, damaged or made from something else; the last two are logged.
+    """
+    if not os.path.exists(path):
+        return None
+    try:
+        arrays = load_arrays(path, {**expected, "made_from": np.str_})
+    except InputError as error:
+        _logger.warning("%s; %s", error, otherwise)
+        return None
+    if str(arrays.pop("made_from")) != made_from:
+        _logger.info("%s was made from other inputs; %s", path, otherwise)
+        return None
     return arrays
 
 

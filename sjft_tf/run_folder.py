@@ -171,14 +171,7 @@ class RunFolder:
 
     def load(self, path: pathlib.Path, made_from: str, expected: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
         """The arrays of an artifact, or None where it is absent, damaged or made from something else (which is said)."""
-        if not path.exists():
-            return None
-        try:
-            arrays = files.load_arrays(path, {**expected, "made_from": np.str_})
-        except InputError as error:
-            logger.warning("%s; it is made again", error)
-            return None
-        return arrays if self._is_current(path, str(arrays.pop("made_from")), made_from) else None
+        return files.load_made_from(path, made_from, expected, otherwise="it is made again")
 
     def load_json(self, path: pathlib.Path, made_from: str) -> dict[str, Any] | None:
         """The content of a JSON artifact with a `made_from` key, or None as in `load`."""

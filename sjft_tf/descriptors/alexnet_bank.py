@@ -6,12 +6,12 @@ import os
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from sjft_tf import files
 from sjft_tf.descriptors.alexnet import LAYERS, alexnet
 from sjft_tf.descriptors.alexnet_weights import AlexNetWeights, read_alexnet_weights
+from sjft_tf.descriptors.bank import of_groups
 from sjft_tf.errors import InputError
 
 EMBEDDED = "alexnet-tiny-imagenet"
@@ -43,11 +43,8 @@ class AlexNetBank:
             held = ", ".join(self._weights.kernels)
             raise InputError(f"{weights or EMBEDDED} holds {held}; layers {layers!r} need {', '.join(missing)} as well")
         self._layers, self._tap = layers, tap
-        sizes = [len(self._weights.biases[name]) for name in self._names]
-        self.channel_weights = np.repeat(1 / np.array(sizes), sizes)
-        self.channel_names = tuple(
-            f"{name}, kernel {i}" for name, size in zip(self._names, sizes, strict=True) for i in range(size)
-        )
+        sizes = {name: len(self._weights.biases[name]) for name in self._names}
+        self.channel_weights, self.channel_names = of_groups(sizes, "kernel")
 
     def config(self) -> dict[str, Any]:
         """Layers, tap, and a digest of the weights that matter."""

@@ -1,10 +1,22 @@
 """What the descriptor engine asks of a filter bank."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
+
+
+def of_groups(sizes: Mapping[str, int], noun: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A bank's `channel_weights` and `channel_names`, from its groups.
+
+    Args:
+        sizes: number of channels by the group's name, in the order of the groups.
+        noun: what a channel is called.
+    """
+    channels = list(sizes.values())
+    names = tuple(f"{group}, {noun} {i}" for group, size in sizes.items() for i in range(size))
+    return np.repeat(1 / np.array(channels), channels), names
 
 
 class FilterBank(Protocol):

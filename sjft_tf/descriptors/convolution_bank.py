@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf import files
+from sjft_tf.descriptors.bank import of_groups
 from sjft_tf.errors import InputError
 
 
@@ -29,11 +30,8 @@ class ConvolutionBank:
         if stride < 1:
             raise InputError(f"stride is {stride}; it must be 1 or more")
         self._stride, self._layers = stride, _read(path)
-        sizes = [kernel.shape[-1] for kernel, _ in self._layers.values()]
-        self.channel_weights = np.repeat(1 / np.array(sizes), sizes)
-        self.channel_names = tuple(
-            f"{name}, kernel {i}" for name, size in zip(self._layers, sizes, strict=True) for i in range(size)
-        )
+        sizes = {name: kernel.shape[-1] for name, (kernel, _) in self._layers.items()}
+        self.channel_weights, self.channel_names = of_groups(sizes, "kernel")
 
     def config(self) -> dict[str, Any]:
         """Names of layers, a digest of kernels and biases, and the stride."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from sjft_tf import files
+from sjft_tf.descriptors.bank import of_groups
 from sjft_tf.errors import InputError
 
 
@@ -32,11 +32,8 @@ class KerasBank:
         outputs = [_output(model, name) for name in layers]
         self._layers = tuple(layers)
         self._model = keras.Model(model.input, outputs, name=model.name)
-        sizes = [output.shape[-1] for output in outputs]
-        self.channel_weights = np.repeat(1 / np.array(sizes), sizes)
-        self.channel_names = tuple(
-            f"{name}, channel {i}" for name, size in zip(layers, sizes, strict=True) for i in range(size)
-        )
+        sizes = {name: output.shape[-1] for name, output in zip(layers, outputs, strict=True)}
+        self.channel_weights, self.channel_names = of_groups(sizes, "channel")
 
     def config(self) -> dict[str, Any]:
         """Network, layers, and a digest of the weights up to them."""

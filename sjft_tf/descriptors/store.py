@@ -12,7 +12,6 @@ import pathlib
 import numpy as np
 
 from sjft_tf import files
-from sjft_tf.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -45,17 +44,12 @@ class DescriptorStore:
     def read(self, rows: slice) -> np.ndarray | None:
         """The descriptors of the images in `rows`, as they were written together; None where there are none to trust."""
         path = self._path(rows)
-        if not path.exists():
-            return None
-        try:
-            shard = files.load_arrays(path, {"descriptors": self._dtype, "made_from": np.str_, "checksum": np.str_})
-        except InputError as error:
-            logger.warning("%s; it is made again", error)
+        kinds = {"descriptors": self._dtype, "checksum": np.str_}
+        shard = files.load_made_from(path, self._made_from, kinds, otherwise="it is made again")
+        if shard is None:
             return None
         descriptors = shard["descriptors"]
-        if str(shard["made_from"]) != self._made_from:
-            logger.info("%s was made from other inputs; it is made again", path)
-        elif descriptors.shape != (rows.stop - rows.start, *self._shape):
+        if descriptors.shape != (rows.stop - rows.start, *self._shape):
             logger.warning("%s holds descriptors of shape %s; it is made again", path, descriptors.shape)
         elif str(shard["checksum"]) != files.digest(self._made_from, descriptors):
             logger.warning("%s is damaged (its checksum differs); it is made again", path)

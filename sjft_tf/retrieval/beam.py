@@ -176,11 +176,5 @@ def _tile(folder: pathlib.Path, start: int) -> pathlib.Path:
 
 def _load(path: pathlib.Path, made_from: str) -> np.ndarray | None:
     """The keys in a file, or None where it is absent, damaged or of another search."""
-    if not path.exists():
-        return None
-    try:
-        arrays = files.load_arrays(path, {"keys": np.int64, "made_from": np.str_})
-    except InputError as error:
-        logger.warning("%s; it is made again", error)
-        return None
-    return arrays["keys"] if str(arrays["made_from"]) == made_from else None
+    arrays = files.load_made_from(path, made_from, {"keys": np.int64}, otherwise="it is made again")
+    return None if arrays is None else arrays["keys"]

@@ -94,16 +94,13 @@ class SearchState:
 
     def restore(self, search: ExactSearch, source: DescribedDomain) -> int:
         """Give `search` the lists that were left, and return where it goes on; 0 where there is nothing to trust."""
-        if not os.path.exists(self.path):
-            return 0
-        try:
-            left = files.load_arrays(self.path, {"keys": np.int64, "searched": np.int64, "made_from": np.str_})
-        except InputError as error:
-            logger.warning("%s; the search starts again", error)
+        kinds = {"keys": np.int64, "searched": np.int64}
+        left = files.load_made_from(self.path, self._made_from, kinds, otherwise="the search starts again")
+        if left is None:
             return 0
         searched = int(left["searched"])
-        if str(left["made_from"]) != self._made_from or (searched % source.block_rows and searched != len(source)):
-            logger.info("%s was left by another search; the search starts again", self.path)
+        if searched % source.block_rows and searched != len(source):
+            logger.info("%s was left by a search in other blocks; the search starts again", self.path)
             return 0
         logger.info("search: goes on after %d source images", searched)
         search.keys = left["keys"]

@@ -3,7 +3,8 @@
 Neighbors, augmentation and batches of training are other rooms' business.
 """
 
-from sjft_tf.domains.decoding import MAX_PIXELS, decode
+from sjft_tf.domains.cached_images import CachedImages
+from sjft_tf.domains.decoding import MAX_PIXELS, WindowedImage, as_pixels, decode
 from sjft_tf.domains.domain import Domain, Rejected
 from sjft_tf.domains.folder import ImageFolder
 from sjft_tf.domains.geometry import center_view, enlarged, resize_short_side, squashed_view
@@ -18,6 +19,7 @@ from sjft_tf.domains.union import Union
 
 __all__ = [
     "MAX_PIXELS",
+    "CachedImages",
     "Domain",
     "ImageFolder",
     "ImageTable",
@@ -26,6 +28,8 @@ __all__ = [
     "TFDSImages",
     "TFRecordImages",
     "Union",
+    "WindowedImage",
+    "as_pixels",
     "center_view",
     "decode",
     "enlarged",

@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sjft_tf.domains import MAX_PIXELS, decode
+from sjft_tf.domains import MAX_PIXELS, WindowedImage, as_pixels, decode
 
 in_graph = tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)])
 
@@ -157,3 +157,72 @@ def test_the_pixel_limit_is_the_number_that_it_says(png):
     for width, complaint in ((MAX_PIXELS // 8000, "Invalid PNG"), (MAX_PIXELS // 8000 + 1, "its header says")):
         with pytest.raises(tf.errors.InvalidArgumentError, match=complaint):
             decode(png(width, 8000, 1, 0, b"\0"))
+
+
+@tf.function(input_signature=[tf.TensorSpec((), tf.string), tf.TensorSpec((4,), tf.int32)])
+def cut_out(encoded, window):
+    image = WindowedImage(encoded)
+    return image.window(window), image.size
+
+
+def assert_windows_equal_decode_and_cut(encoded, rng, count=25):
+    full = in_graph(encoded).numpy()
+    height, width = full.shape[:2]
+    for _ in range(count):
+        top, left = rng.integers(0, height), rng.integers(0, width)
+        rows, columns = rng.integers(1, height - top + 1), rng.integers(1, width - left + 1)
+        part, size = cut_out(encoded, (top, left, rows, columns))
+        np.testing.assert_array_equal(part, full[top : top + rows, left : left + columns])
+        assert size.numpy().tolist() == [height, width]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_window_of_a_jpeg_is_the_same_part_of_the_whole_to_the_bit(rng, encode, mode, subsampling, progressive):
+    for height, width in ((37, 51), (48, 32), (3, 2)):
+        image = PIL.Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)).convert(mode)
+        encoded = encode(image, "JPEG", subsampling=subsampling, progressive=progressive)
+        assert_windows_equal_decode_and_cut(encoded, rng)
+
+
+@pytest.mark.parametrize(("subsampling", "factors", "height", "width"), [(1, 0x12, 51, 37), (2, 0x41, 24, 128)])
+def test_a_window_is_exact_for_rare_ways_to_store_color(picture, encode, rng, subsampling, factors, height, width):
+    """4:4:0 and 4:1:1, which Pillow does not write: the blocks of a 4:2:2 or 4:2:0 file, declared otherwise."""
+    encoded = bytearray(
+        encode(picture.resize((64, 48) if factors == 0x41 else (51, 37)), "JPEG", subsampling=subsampling)
+    )
+    frame = encoded.index(b"\xff\xc0")
+    encoded[frame + 5 : frame + 9], encoded[frame + 11] = struct.pack(">HH", height, width), factors
+    assert_windows_equal_decode_and_cut(bytes(encoded), rng, count=100)
+
+
+def test_a_window_of_other_files_is_the_same_part_of_the_whole(picture, encode, rng):
+    files = [encode(picture, kind) for kind in ("PNG", "GIF", "BMP")]
+    files += [encode(picture, "JPEG", exif=exif(number)) for number in (1, 3, 6)]
+    for encoded in (*files, as_pixels(np.array(picture))):
+        assert_windows_equal_decode_and_cut(encoded, rng)
+
+
+def test_windows_are_refused_where_the_whole_is_and_beyond_the_edge(broken, picture, encode):
+    for what, encoded in broken.items():
+        if "without its end" not in what:  # which a window at the top does not miss
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                cut_out(encoded, (0, 0, 1, 1))
+                pytest.fail(f"decoded: {what}")
+    for encoded in (encode(picture, "JPEG"), encode(picture, "PNG"), as_pixels(np.array(picture))):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            cut_out(encoded, (20, 0, 11, 5))
+
+
+def test_pixels_kept_as_they_are_come_back_and_nonsense_is_refused(picture):
+    image = np.array(picture)
+    encoded = as_pixels(image)
+    np.testing.assert_array_equal(decode(encoded), image)
+    sizes = [
+        struct.pack("<ii", *size) for size in ((-30, -40), (0, 0), (30, 41), (2**31 - 1, 2**31 - 1), (65536, 65536))
+    ]
+    for bad in (encoded[:-1], encoded + b"\0", encoded[:12], *(encoded[:8] + size + encoded[16:] for size in sizes)):
+        for call in (lambda bad=bad: in_graph(bad), lambda bad=bad: cut_out(bad, (0, 0, 1, 1))):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                call()

@@ -1,8 +1,10 @@
 """Trunks by name: raw RGB images to average-pooled features, with the scaling each net was trained on inside.
 
-Our ResNet V2 (`resnet18v2` ... `resnet152v2`) and every net of `keras.applications` by its name in lower case. All
-layers are Keras' own, so that a saved trunk loads where this package is absent. They lie flat in the model (no model
-in a model), which keeps the names of published weights at the top level.
+Our ResNet V2 (`resnet18v2` ... `resnet152v2`, of which 50, 101 and 152 are those of `keras.applications`; and in the
+layout of the paper's authors `resnet50v2_identity`, 101 and 152), and every net of `keras.applications` by its name in
+lower case. All layers are Keras' own, so that a saved trunk loads where this package is absent; but for those of
+`bn="per_domain"`. They lie flat in the model (no model in a model), which keeps the names of published weights at the
+top level.
 """
 
 import difflib
@@ -15,7 +17,8 @@ import keras
 import tensorflow as tf
 
 from sjft_tf.errors import InputError
-from sjft_tf.models.resnet_v2 import BLOCKS, resnet_v2
+from sjft_tf.models.normalization import BN_MODES, normalize_per_domain
+from sjft_tf.models.resnet_v2 import BLOCKS, IDENTITY_DEPTHS, resnet_v2, resnet_v2_identity
 
 # By the module of keras.applications; the nets of modules not named here scale their input themselves.
 PREPROCESSING = {
@@ -31,7 +34,10 @@ PREPROCESSING = {
     "vgg19": "caffe",
     "xception": "tf",
 }
-_OURS = {f"resnet{depth}v2": depth for depth in BLOCKS}
+_OURS: dict[str, tuple[Callable[..., keras.KerasTensor], int, str]] = {  # graph, depth, scaling
+    **{f"resnet{depth}v2": (resnet_v2, depth, "tf") for depth in BLOCKS},
+    **{f"resnet{depth}v2_identity": (resnet_v2_identity, depth, "caffe_rounded") for depth in IDENTITY_DEPTHS},
+}
 _APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
     name.lower(): constructor for name, constructor in inspect.getmembers(keras.applications, inspect.isfunction)
 }
@@ -50,6 +56,7 @@ def build_trunk(
     alpha: float | None = None,
     stem: str = "imagenet",
     imagenet: bool = False,
+    bn: str = "mixed",
     bn_momentum: float = 0.99,
 ) -> keras.Model:
     """The trunk of a joint model.
@@ -60,6 +67,7 @@ def build_trunk(
         width: factor on the number of kernels, for our ResNet V2 only.
         alpha: the same for the MobileNets, under Keras' name; `None` is 1.
         stem: `"imagenet"` or `"small"`; the latter for our ResNet V2 only.
+        bn: as in `joint_model`.
         bn_momentum: of the moving averages of every batch normalization.
         imagenet: fill with the ImageNet weights that Keras publishes (downloaded once, then cached by Keras). Keras
             gives EfficientNetB0 to B7 a further rescaling in this case alone, so a local copy of their weights does
@@ -72,18 +80,21 @@ def build_trunk(
     Raises:
         InputError: unknown name, an argument the net does not take, an image too small for it, or no weights to be had.
     """
+    if bn not in BN_MODES:
+        raise InputError(f"bn is {bn!r}; it must be one of {', '.join(map(repr, BN_MODES))}")
     if backbone in _OURS:
         trunk = _our_trunk(backbone, image_size, width, alpha, stem, imagenet)
     elif backbone in _APPLICATIONS:
         trunk = _keras_trunk(backbone, image_size, width, alpha, stem, imagenet)
     else:
         raise InputError(f"backbone {backbone!r} is unknown{_nearest(backbone)}")
-    _set_batch_normalization(trunk, bn_momentum, tf.distribute.get_strategy().num_replicas_in_sync > 1)
+    _set_batch_normalization(trunk, bn, bn_momentum, tf.distribute.get_strategy().num_replicas_in_sync > 1)
     return trunk
 
 
 def scaled(image: keras.KerasTensor, mode: str | None) -> keras.KerasTensor:
-    """RGB 0..255 to what nets of `mode` take: `"tf"`, `"torch"`, `"caffe"`, or `None` for nets that scale themselves.
+    """RGB 0..255 to what nets of `mode` take: `"tf"`, `"torch"`, `"caffe"` (of `keras.applications`), `"caffe_rounded"`
+    (the authors': BGR minus whole means), or `None` for nets that scale themselves.
 
     Computed in float32 under any policy: bfloat16 tells 0..255 apart in whole numbers only.
     """
@@ -92,8 +103,9 @@ def scaled(image: keras.KerasTensor, mode: str | None) -> keras.KerasTensor:
     if mode == "torch":
         image = keras.layers.Rescaling(1 / 255, dtype="float32", name="scale")(image)
         return _normalization(mean=[0.485, 0.456, 0.406], variance=[0.229**2, 0.224**2, 0.225**2])(image)
-    if mode == "caffe":
-        return _normalization(mean=[103.939, 116.779, 123.68], variance=[1.0, 1.0, 1.0])(keras.ops.flip(image, axis=-1))
+    if mode in ("caffe", "caffe_rounded"):
+        mean = [103.939, 116.779, 123.68] if mode == "caffe" else [104.0, 117.0, 123.0]
+        return _normalization(mean=mean, variance=[1.0, 1.0, 1.0])(keras.ops.flip(image, axis=-1))
     return image
 
 
@@ -114,8 +126,9 @@ def _our_trunk(
             f"there are no published ImageNet weights for {backbone} at width {width} with stem {stem!r}; "
             "only for resnet50v2, resnet101v2 and resnet152v2 at width 1 with stem 'imagenet'"
         )
+    graph, depth, mode = _OURS[backbone]
     image = _image(image_size)
-    trunk = keras.Model(image, resnet_v2(scaled(image, "tf"), _OURS[backbone], width=width, stem=stem), name=backbone)
+    trunk = keras.Model(image, graph(scaled(image, mode), depth, width=width, stem=stem), name=backbone)
     if imagenet:
         published = _construct(backbone, input_shape=(image_size, image_size, 3), weights="imagenet")
         trunk.set_weights(published.get_weights())
@@ -165,11 +178,14 @@ def _module(constructor: Callable[..., keras.Model]) -> str:
     return constructor.__module__.rpartition(".")[2]
 
 
-def _set_batch_normalization(trunk: keras.Model, momentum: float, synchronized: bool) -> None:
+def _set_batch_normalization(trunk: keras.Model, bn: str, momentum: float, synchronized: bool) -> None:
     for layer in trunk.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum
             layer.synchronized = synchronized
+            layer.trainable = bn != "frozen"
+            if bn == "per_domain":
+                normalize_per_domain(layer)
 
 
 def _nearest(backbone: str) -> str:

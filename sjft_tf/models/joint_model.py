@@ -5,7 +5,9 @@ import os
 import keras
 
 from sjft_tf.errors import InputError
+from sjft_tf.models.accumulation import JointModel
 from sjft_tf.models.backbones import build_trunk
+from sjft_tf.models.normalization import as_plain_keras
 from sjft_tf.models.weights import load_weights
 
 _HEAD_STDDEV = 0.01  # specification 4.5
@@ -21,6 +23,7 @@ def joint_model(
     width: float = 1.0,
     alpha: float | None = None,
     stem: str = "imagenet",
+    bn: str = "mixed",
     bn_momentum: float = 0.99,
 ) -> keras.Model:
     """A trunk that the target and the source domain share, with one dense head each.
@@ -31,13 +34,20 @@ def joint_model(
     float32.
 
     Args:
-        backbone: `"resnet18v2"`, 34, 50, 101, 152, or a net of `keras.applications` in lower case (`"mobilenetv2"`).
+        backbone: `"resnet18v2"`, 34, 50, 101, 152; `"resnet50v2_identity"`, 101, 152, the authors' layout; or a net of
+            `keras.applications` in lower case (`"mobilenetv2"`).
         target_classes, source_classes: outputs of the heads; without `source_classes` there is no source head.
         weights: of the trunk: `None` (random), `"imagenet"` (published by Keras), or a file for `load_weights`.
         image_size: S, in pixels.
         width: factor on the kernels of every layer, for the ResNets V2.
         alpha: the same for the MobileNets.
         stem: `"small"` gives the ResNets V2 a 3x3 stride 2 stem without pooling, for images of about 64 px.
+        bn: what batch normalizations do in training, specification 4.4. `"mixed"`: statistics of target and source rows
+            together. `"per_domain"`: of each domain alone, with the target's kept for inference (so the source head is
+            not to be evaluated); rows must come T, S, T, S; without `source_classes` the same as `"mixed"`. `"frozen"`:
+            those of the weights throughout, which with their scale and shift stay as they are (Keras' `trainable =
+            False`). `"recalibrate"`: as `"mixed"`; the caller passes target images through
+            `recalibrate_batch_normalization` before the model is used.
         bn_momentum: of the moving averages of every batch normalization; specification 4.4. They describe the last
             1 / (1 - momentum) steps or so: in short rounds take 0.9, or they lag behind the weights that they serve.
 
@@ -61,16 +71,20 @@ def joint_model(
         alpha=alpha,
         stem=stem,
         imagenet=weights == "imagenet",
+        bn="mixed" if bn == "per_domain" and source_classes is None else bn,
         bn_momentum=bn_momentum,
     )
     if weights is not None and weights != "imagenet":
         load_weights(trunk, weights)
     outputs = {domain: _head(count, domain)(trunk.output) for domain, count in classes.items()}
-    return keras.Model(trunk.input, outputs, name=f"{backbone}_joint")
+    return JointModel(trunk.input, outputs, name=f"{backbone}_joint")
 
 
 def classifier(model: keras.Model, head: str = "target") -> keras.Model:
-    """The model's input to the logits of one head; the layers are shared with `model`, the other head is left out.
+    """The model's input to the logits of one head, in plain Keras; the other head is left out.
+
+    The layers are shared with `model`, except where it was made with `bn="per_domain"`: then the classifier is a copy,
+    with the weights of this moment and plain batch normalizations in place of ours. The answers are the same.
 
     Raises:
         InputError: `model` has no output of that name.
@@ -79,7 +93,7 @@ def classifier(model: keras.Model, head: str = "target") -> keras.Model:
     if not isinstance(outputs, dict) or head not in outputs:
         names = ", ".join(map(repr, outputs)) if isinstance(outputs, dict) else "a single unnamed output"
         raise InputError(f"model {model.name} has no head {head!r}; it has {names}")
-    return keras.Model(model.input, outputs[head], name="classifier")
+    return as_plain_keras(keras.Model(model.input, outputs[head], name="classifier"))
 
 
 def _head(classes: int, name: str) -> keras.layers.Layer:

@@ -5,17 +5,26 @@ names, order of weights, biases, padding, stride in the last block of a stage wi
 Depths 18 and 34, which Keras does not have, are the authors': two 3x3 convolutions a block, stride in the first block
 of a stage, a projection only where the shape changes, no biases in the blocks (batch normalization follows every sum).
 
-Reference: He et al., "Identity mappings in deep residual networks", ECCV 2016; specification 4.6.
+`resnet_v2_identity` is the other layout of depths 50, 101 and 152, that of the paper's authors: batch normalization and
+ReLU already in the stem, none at the start of a block but after every sum, stride in the first 1x1 convolution of the
+first block of a stage and in its projection, no biases. The two have as many convolutions and batch normalizations, but
+weights of one mean nothing in the other.
+
+References: He et al., "Identity mappings in deep residual networks", ECCV 2016; Ge & Yu, CVPR 2017; specification 4.6.
 """
+
+from collections.abc import Iterable
 
 import keras
 
 from sjft_tf.errors import InputError
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+IDENTITY_DEPTHS = (50, 101, 152)
 STEMS = ("imagenet", "small")
 
 _BN_EPSILON = 1.001e-5
+_IDENTITY_BN_EPSILON = 1e-5
 
 
 def resnet_v2(image: keras.KerasTensor, depth: int, *, width: float = 1.0, stem: str = "imagenet") -> keras.KerasTensor:
@@ -34,18 +43,51 @@ def resnet_v2(image: keras.KerasTensor, depth: int, *, width: float = 1.0, stem:
     Raises:
         InputError: unknown depth or stem, or a width that is not positive.
     """
-    if depth not in BLOCKS:
-        raise InputError(f"ResNet V2 of depth {depth} does not exist; choose one of {', '.join(map(str, BLOCKS))}")
-    if stem not in STEMS:
-        raise InputError(f"stem is {stem!r}; it must be one of {', '.join(map(repr, STEMS))}")
-    if not width > 0:
-        raise InputError(f"width is {width}; it must be above 0")
+    _check(depth, BLOCKS, width, stem)
     stack = _basic_stack if depth < 50 else _bottleneck_stack
     x = _stem(image, _kernels(64, width), stem)
     for stage, blocks in enumerate(BLOCKS[depth]):
         x = stack(x, _kernels(64 * 2**stage, width), blocks, stage)
     x = _normalized(x, "post")
     return keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
+
+
+def resnet_v2_identity(
+    image: keras.KerasTensor, depth: int, *, width: float = 1.0, stem: str = "imagenet"
+) -> keras.KerasTensor:
+    """Average-pooled features of a ResNet V2 in the authors' layout over `image`.
+
+    Args:
+        image: `[B, S, S, 3]`, BGR 0..255 minus (104, 117, 123).
+        depth: 50, 101 or 152.
+        width: factor on the number of kernels of every layer; 0.5 is the net of the paper's Table 1.
+        stem: `"imagenet"` (7x7 stride 2, then 3x3 max pool stride 2 that rounds sizes up, as Caffe's does) or `"small"`
+            (3x3 stride 2, no pool).
+
+    Returns:
+        `[B, F]`, F = 2048 times `width`.
+
+    Raises:
+        InputError: unknown depth or stem, or a width that is not positive.
+    """
+    _check(depth, IDENTITY_DEPTHS, width, stem)
+    x = activated = _identity_stem(image, _kernels(64, width), stem)
+    for stage, blocks in enumerate(BLOCKS[depth]):
+        for block in range(1, blocks + 1):
+            name = f"conv{stage + 2}_block{block}"
+            strides = 2 if block == 1 and stage > 0 else 1
+            x = _identity_bottleneck(x, activated, _kernels(64 * 2**stage, width), name, strides, project=block == 1)
+            activated = _normalized(x, f"{name}_post", _IDENTITY_BN_EPSILON)
+    return keras.layers.GlobalAveragePooling2D(name="avg_pool")(activated)
+
+
+def _check(depth: int, depths: Iterable[int], width: float, stem: str) -> None:
+    if depth not in depths:
+        raise InputError(f"ResNet V2 of depth {depth} does not exist; choose one of {', '.join(map(str, depths))}")
+    if stem not in STEMS:
+        raise InputError(f"stem is {stem!r}; it must be one of {', '.join(map(repr, STEMS))}")
+    if not width > 0:
+        raise InputError(f"width is {width}; it must be above 0")
 
 
 def _kernels(count: int, width: float) -> int:
@@ -106,8 +148,34 @@ def _basic(x: keras.KerasTensor, kernels: int, name: str, *, strides: int) -> ke
     return keras.layers.Add(name=f"{name}_out")([shortcut, x])
 
 
-def _normalized(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    x = keras.layers.BatchNormalization(epsilon=_BN_EPSILON, name=f"{name}_bn")(x)
+def _identity_stem(x: keras.KerasTensor, kernels: int, stem: str) -> keras.KerasTensor:
+    size = 7 if stem == "imagenet" else 3
+    x = keras.layers.ZeroPadding2D(size // 2, name="conv1_pad")(x)
+    x = _conv(x, kernels, size, "conv1_conv", strides=2)
+    x = _normalized(x, "conv1", _IDENTITY_BN_EPSILON)
+    if stem == "imagenet":
+        # Windows of an even size reach one pixel beyond it: after a ReLU 0 is as good as nothing. Of an odd size none
+        # does, and the padding falls off again.
+        x = keras.layers.ZeroPadding2D(((0, 1), (0, 1)), name="pool1_pad")(x)
+        x = keras.layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
+    return x
+
+
+def _identity_bottleneck(
+    x: keras.KerasTensor, activated: keras.KerasTensor, kernels: int, name: str, strides: int, *, project: bool
+) -> keras.KerasTensor:
+    shortcut = _conv(activated, 4 * kernels, 1, f"{name}_0_conv", strides=strides) if project else x
+    x = _conv(activated, kernels, 1, f"{name}_1_conv", strides=strides)
+    x = _normalized(x, f"{name}_1", _IDENTITY_BN_EPSILON)
+    x = keras.layers.ZeroPadding2D(1, name=f"{name}_2_pad")(x)
+    x = _conv(x, kernels, 3, f"{name}_2_conv")
+    x = _normalized(x, f"{name}_2", _IDENTITY_BN_EPSILON)
+    x = _conv(x, 4 * kernels, 1, f"{name}_3_conv")
+    return keras.layers.Add(name=f"{name}_out")([shortcut, x])
+
+
+def _normalized(x: keras.KerasTensor, name: str, epsilon: float = _BN_EPSILON) -> keras.KerasTensor:
+    x = keras.layers.BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(x)
     return keras.layers.Activation("relu", name=f"{name}_relu")(x)
 
 

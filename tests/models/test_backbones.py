@@ -23,6 +23,13 @@ def test_scaling_is_that_of_the_modules_preprocess_input(module, rng):
     np.testing.assert_allclose(ours(images), theirs, rtol=1e-5, atol=1e-4)  # float32 about 255
 
 
+def test_the_authors_layout_takes_bgr_minus_whole_means(rng):
+    images = rng.uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    trunk = build_trunk("resnet50v2_identity", image_size=32, width=1 / 64)
+    scaled_image = keras.Model(trunk.input, trunk.get_layer("conv1_pad").input)(images)
+    np.testing.assert_allclose(scaled_image, images[..., ::-1] - np.float32([104, 117, 123]), rtol=1e-6)
+
+
 def test_every_application_is_scaled_by_us_or_by_itself():
     modules = {
         getattr(keras.applications, name).__module__.rpartition(".")[2]
@@ -71,6 +78,10 @@ def test_a_trunk_is_the_application_after_its_preprocessing(backbone, constructo
         ("resnet18v2", {"image_size": 31}, "image_size is 31"),
         ("inceptionv3", {"image_size": 64}, "75x75"),
         ("resnet34v2", {"imagenet": True}, "no published ImageNet weights for resnet34v2"),
+        ("resnet50v2-identity", {}, "did you mean 'resnet50v2_identity'"),
+        ("resnet34v2_identity", {}, "did you mean 'resnet"),
+        ("resnet152v2_identity", {"imagenet": True}, "no published ImageNet weights for resnet152v2_identity"),
+        ("vgg16", {"bn": "thawed"}, "bn is 'thawed'; it must be one of 'mixed', 'frozen', 'per_domain', 'recalibrate'"),
         ("resnet50v2", {"imagenet": True, "width": 0.5}, "no published ImageNet weights for resnet50v2 at width 0.5"),
         ("resnet50v2", {"imagenet": True, "stem": "small"}, "with stem 'small'"),
     ],

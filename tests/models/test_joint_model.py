@@ -6,9 +6,10 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from sjft_tf.errors import InputError
-from sjft_tf.models import classifier, joint_model, load_weights
+from sjft_tf.models import PerDomainBatchNormalization, classifier, joint_model, load_weights
 from sjft_tf.models.backbones import scaled
 
 TINY = {"width": 1 / 16, "image_size": 32, "stem": "small"}
@@ -68,6 +69,70 @@ def test_mixed_precision_computes_low_and_answers_float32(model, images):
         np.testing.assert_allclose(logits, expected, atol=0.05 * np.abs(expected).max())  # 8 bits over 18 layers
 
 
+def with_bn(bn, *, source_classes=5):
+    keras.utils.set_random_seed(0)
+    return joint_model("resnet18v2", target_classes=3, source_classes=source_classes, bn=bn, **TINY)
+
+
+def normalizations(model):
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def randomized(model, rng):
+    for variable in model.weights:
+        variable.assign(rng.uniform(0.01, 0.1, variable.shape))
+    return model
+
+
+def test_source_rows_move_target_rows_in_training_where_statistics_are_mixed_only(images):
+    rows = np.concatenate([images, images])[:4]
+    other_source = np.where(np.arange(4)[:, None, None, None] % 2, rows / 9, rows)
+    for bn, mixes in (("mixed", True), ("recalibrate", True), ("per_domain", False), ("frozen", False)):
+        model = with_bn(bn)
+        one, other = (model(r, training=True)["target"][::2] for r in (rows, other_source))
+        assert np.array_equal(one, other) is not mixes, bn
+
+
+def test_by_domain_starts_and_infers_as_mixed_and_has_its_weight_files(model, images, rng, tmp_path):
+    ours = with_bn("per_domain")
+    assert {type(layer) for layer in normalizations(ours)} == {PerDomainBatchNormalization}
+    for variable, expected in zip(ours.weights, model.weights, strict=True):
+        assert variable.path == expected.path
+        np.testing.assert_array_equal(variable, expected)
+    randomized(ours, rng).save_weights(tmp_path / "ours.weights.h5")
+    report = load_weights(model, tmp_path / "ours.weights.h5")
+    assert (report.missing, report.unused) == ((), ())
+    for name, logits in ours(images).items():
+        np.testing.assert_array_equal(logits, model(images)[name])
+
+
+def test_by_domain_without_a_source_is_mixed():
+    layers = normalizations(with_bn("per_domain", source_classes=None))
+    assert {type(layer) for layer in layers} == {keras.layers.BatchNormalization}
+
+
+def test_frozen_batch_normalizations_keep_all_four_variables_and_the_rest_learns(images):
+    model = with_bn("frozen")
+    frozen = [variable for layer in normalizations(model) for variable in layer.weights]
+    others = [variable for variable in model.weights if not any(variable is kept for kept in frozen)]
+    before = [[variable.numpy() for variable in variables] for variables in (frozen, others)]
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    model.train_on_batch(tf.constant(images[:2]), {name: tf.zeros(2) for name in model.output})
+    for variable, value in zip(frozen, before[0], strict=True):
+        np.testing.assert_array_equal(variable, value, err_msg=variable.path)
+    assert not any(np.array_equal(variable, value) for variable, value in zip(others, before[1], strict=True))
+    np.testing.assert_array_equal(model(images, training=True)["target"], model(images)["target"])
+
+
+def test_a_classifier_of_a_model_by_domain_is_a_plain_copy_with_equal_answers(images, rng):
+    model = randomized(with_bn("per_domain"), rng)
+    single, expected = classifier(model), model(images)["target"]
+    assert {type(layer) for layer in normalizations(single)} == {keras.layers.BatchNormalization}
+    np.testing.assert_array_equal(single(images), expected)
+    randomized(model, rng)
+    np.testing.assert_array_equal(single(images), expected)
+
+
 @pytest.mark.parametrize("head", ["target", "source"])
 def test_a_classifier_answers_one_heads_logits_without_the_other_head(model, images, head):
     single = classifier(model, head)
@@ -121,6 +186,7 @@ def test_saved_classifiers_load_in_plain_keras_and_answer_the_same(images, tmp_p
     for backbone, choices in (("resnet18v2", {"width": 1 / 16, "stem": "small"}), ("mobilenetv2", {"alpha": 0.35})):
         joint = joint_model(backbone, target_classes=3, source_classes=5, image_size=32, **choices)
         models[backbone] = classifier(joint)
+    models["by domain"] = classifier(with_bn("per_domain"))
     for name, single in models.items():
         single.save(tmp_path / f"{name}.keras")
         np.savez(tmp_path / f"{name}.npz", images=images, logits=single(images))

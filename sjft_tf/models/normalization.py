@@ -1,0 +1,157 @@
+"""Batch normalization for batches of two domains: statistics of each domain alone, and population statistics.
+
+In training, batches interleave target and source rows (T, S, T, S), and a plain batch normalization takes its statistics
+over both: its moving averages then describe a mixture that inference, which sees target images alone, never meets
+(specification 4.4). Here is what to do about it: normalize each domain by itself, or measure the averages again.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from sjft_tf.errors import InputError
+
+BN_MODES = ("mixed", "frozen", "per_domain", "recalibrate")
+
+
+@keras.saving.register_keras_serializable(package="sjft_tf")
+class PerDomainBatchNormalization(keras.layers.BatchNormalization):
+    """A batch normalization that, in training, normalizes target and source rows each by their own statistics.
+
+    Rows at even positions of a batch are the target's, at odd positions the source's, and there are as many of each;
+    an odd number of rows fails. Scale and shift are shared. The moving averages are the target's. So variables, their
+    names and inference are those of a `keras.layers.BatchNormalization`, and `sjft_tf.models.load_weights` fills either
+    from files of both (Keras' own `load_weights` goes by class, and passes over the other). As there, statistics are
+    float32 under any policy, and over all replicas if `synchronized`. Masks and `renorm` play no part.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """`[2 n, ..., C]` to the same shape."""
+        if not (training and self.trainable):
+            return super().call(inputs, training=False)
+        shape = keras.ops.shape(inputs)
+        pairs = keras.ops.reshape(keras.ops.cast(inputs, "float32"), (-1, 2, *shape[1:]))
+        channels = self.axis % len(shape) + 1
+        reduced = [axis for axis in range(len(shape) + 1) if axis not in (1, channels)]
+        mean, variance = keras.ops.moments(pairs, axes=reduced, keepdims=True, synchronized=self.synchronized)
+        self._move_averages(keras.ops.reshape(mean, (2, -1))[0], keras.ops.reshape(variance, (2, -1))[0])
+        factor = keras.ops.rsqrt(variance + self.epsilon)
+        if self.scale:
+            factor *= self._along(self.gamma, channels, len(shape) + 1)
+        offset = -mean * factor
+        if self.center:
+            offset += self._along(self.beta, channels, len(shape) + 1)
+        return keras.ops.cast(keras.ops.reshape(pairs * factor + offset, shape), self.compute_dtype)
+
+    def _move_averages(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            average.assign(average * self.momentum + value * (1 - self.momentum))
+
+    @staticmethod
+    def _along(values: keras.Variable, axis: int, rank: int) -> tf.Tensor:
+        return keras.ops.reshape(values, [-1 if dimension == axis else 1 for dimension in range(rank)])
+
+
+class _BatchStatistics(keras.layers.BatchNormalization):
+    """Normalizes by the statistics of the batch in inference, too, where dropout is off."""
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
+        return super().call(inputs, training=True)
+
+
+def normalize_per_domain(layer: keras.layers.BatchNormalization) -> None:
+    """Make a plain batch normalization, of a model built already, one by domain; its weights stay."""
+    layer.__class__ = PerDomainBatchNormalization  # it has no state of its own; a new layer would need a new graph
+
+
+def as_plain_keras(model: keras.Model) -> keras.Model:
+    """`model` itself, or, where it has a `PerDomainBatchNormalization`, a copy that has none and answers the same.
+
+    The copy is not compiled. Such a model must be functional and flat.
+    """
+    if not any(isinstance(layer, PerDomainBatchNormalization) for layer in model.layers):
+        return model
+    copy = keras.models.clone_model(keras.Model(model.input, model.output, name=model.name), clone_function=_plain_copy)
+    for layer in model.layers:
+        variables: dict[str, keras.Variable] = {}
+        layer.save_own_variables(variables)
+        copy.get_layer(layer.name).load_own_variables(variables)
+    return copy
+
+
+def _plain_copy(layer: Any) -> Any:
+    if not isinstance(layer, keras.layers.Layer):
+        return layer  # an operation of keras.ops has no state
+    kind = keras.layers.BatchNormalization if isinstance(layer, PerDomainBatchNormalization) else type(layer)
+    return kind.from_config(layer.get_config())
+
+
+def recalibrate_batch_normalization(model: keras.Model, images: tf.data.Dataset) -> None:
+    """Set the moving averages of every batch normalization to the statistics of `images`.
+
+    Each batch passes the net as in training, normalized by its own statistics, but with dropout off, as it is when the
+    averages are used. A layer's mean is that of the batch means, weighted by rows; its variance the mean of the batch
+    variances plus the variance of the batch means, which for the first layer are those of the whole set, whatever the
+    batches. No other variable changes, and on an error none does.
+
+    Takes a graph of its own, so some seconds for a deep net whatever the images. Works on one device, wherever the
+    model lives; under `tf.distribute` call it outside `strategy.run`. Several
+    workers must each call it with the same images.
+
+    Args:
+        model: functional, with its batch normalizations lying flat in it, as in those of `joint_model`.
+        images: batches `[b, S, S, 3]` float32, RGB 0..255, as training sees the target; b may vary. Few rows a batch
+            give a poor estimate in deep layers, as in training.
+
+    Raises:
+        InputError: there are no images.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    if layers:
+        mean, variance = _population_moments(_batch_moments(model, layers), images)
+        bounds = np.cumsum([layer.moving_mean.shape[0] for layer in layers])[:-1]
+        for layer, *moments in zip(layers, np.split(mean, bounds), np.split(variance, bounds), strict=True):
+            for average, value in zip((layer.moving_mean, layer.moving_variance), moments, strict=True):
+                average.assign(value.astype(np.float32))
+
+
+def _batch_moments(model: keras.Model, layers: list[keras.layers.BatchNormalization]) -> Any:
+    """A graph from images to the batch's means and variances in all layers: `[2, channels of all layers]`."""
+    twins = {}
+
+    def shared_or_twin(layer: Any) -> Any:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            return layer
+        settings = {"momentum": 0.0, "synchronized": False, "trainable": True}  # so averages are the last batch's
+        twins[layer.name] = _BatchStatistics.from_config(layer.get_config() | settings)
+        return twins[layer.name]
+
+    plain = keras.Model(model.input, model.output)
+    net = keras.models.clone_model(plain, clone_function=shared_or_twin)
+    for layer in layers:
+        twins[layer.name].set_weights(layer.get_weights())
+
+    @tf.function
+    def moments(images: tf.Tensor) -> tf.Tensor:
+        net(images, training=False)
+        ordered = [twins[layer.name] for layer in layers]
+        means, variances = ([getattr(twin, name) for twin in ordered] for name in ("moving_mean", "moving_variance"))
+        return tf.stack([tf.concat(means, 0), tf.concat(variances, 0)])
+
+    return moments.get_concrete_function(tf.TensorSpec(model.input.shape, model.input.dtype))
+
+
+def _population_moments(batch_moments: Any, images: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance over all rows, by the law of total variance; sums in float64."""
+    rows, first, second = 0, np.zeros(()), np.zeros(())
+    for batch in images:
+        mean, variance = batch_moments(tf.convert_to_tensor(batch)).numpy().astype(np.float64)
+        rows += batch.shape[0]
+        first = first + batch.shape[0] * mean
+        second = second + batch.shape[0] * (variance + mean**2)
+    if not rows:
+        raise InputError("there are no images to take the statistics of batch normalization from")
+    mean = first / rows
+    return mean, np.maximum(second / rows - mean**2, 0)

@@ -3,7 +3,8 @@
 Pure NumPy. The neighbor table comes from `retrieval`; drawing by it while training is `training`'s.
 """
 
-from sjft_tf.selection.rule import Outcome, deepest_count, entropy, expand_counts, outcome
-from sjft_tf.selection.selection import MODES, Selection
+from sjft_tf.selection.checks import MODES
+from sjft_tf.selection.rule import Outcome, deepest_count, entropy, expand_counts, levels_of, outcome
+from sjft_tf.selection.selection import Selection
 
-__all__ = ["MODES", "Outcome", "Selection", "deepest_count", "entropy", "expand_counts", "outcome"]
+__all__ = ["MODES", "Outcome", "Selection", "deepest_count", "entropy", "expand_counts", "levels_of", "outcome"]

@@ -51,9 +51,23 @@ def expand_counts(
     return np.asarray(np.minimum(grown, max_k), np.int32)
 
 
-def deepest_count(k0: int, sigma0: int, sigma1: int, rounds: int) -> int:
+def deepest_count(k0: int, sigma0: int, sigma1: int, rounds: int, *, level_cap: int | None = None) -> int:
     """The largest K that any image can reach in the last of `rounds` rounds."""
-    return k0 * (1 + max(sigma0, sigma1) * (rounds - 1))
+    level = 1 + max(sigma0, sigma1) * (rounds - 1)
+    return k0 * (level if level_cap is None else min(level, level_cap))
+
+
+def levels_of(counts: np.ndarray, k0: int) -> np.ndarray:
+    """`K / k0`, the levels of the authors' code; where a short list cuts K off, the next whole number.
+
+    Args:
+        counts: `[n]` int32, each 1 or more.
+        k0: K of the first round.
+
+    Returns:
+        `[n]` int32, each 1 or more.
+    """
+    return np.asarray(-(-counts // k0), np.int32)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,18 +1,30 @@
 """Which source images each target image may draw from, round by round."""
 
+import dataclasses
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sjft_tf.errors import InputError
-from sjft_tf.selection.rule import Outcome, expand_counts, outcome
+from sjft_tf.selection.checks import check_classes, check_numbers, checked_state
+from sjft_tf.selection.reach import Lists, Pool
+from sjft_tf.selection.rule import Outcome, expand_counts, levels_of, outcome
 
 if TYPE_CHECKING:
     from sjft_tf.retrieval import NeighborTable  # for its type alone, so that this room needs no TensorFlow
 
-MODES = ("selective", "random", "all", "none")
 logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Round:
+    """What holds in a round: its K, and what may be drawn by it, from the first step at which it does."""
+
+    first_step: int
+    counts: np.ndarray | None
+    reach: Lists | Pool
 
 
 class Selection:
@@ -26,6 +38,10 @@ class Selection:
     - `all`: every target image draws from the whole source.
     - `none`: nothing is drawn; training sees target images alone.
 
+    With `min_per_class`, images of source classes of which fewer are in reach (in the first K of any target image; in the
+    set of `random`; in the source) are not drawn. Where that would leave a target image, or the set, nothing to draw,
+    it draws from all of it. Which classes those are is decided anew in every round.
+
     Args:
         neighbors: the table; needed by `selective` and `random`, not used by the others.
         k0: K of the first round, for every target image.
@@ -35,10 +51,15 @@ class Selection:
         mode: one of the four above.
         n_source: size of the source; needed by `random` and `all`.
         seed: decides the order in which `random` takes source images.
+        level_cap: K grows to at most so many `k0`; 10 in the authors' code. None: up to the table's width.
+        min_per_class: see above; 0: every class is drawn from.
+        source_labels: `[n_source]` int >= 0, classes of the source images; needed by `min_per_class`.
 
     Attributes:
         counts: `[n_target]` int32, K of the present round; None without a table.
+        levels: `[n_target]` int32, K / k0 of the present round, rounded up; None without a table, that is, all 1.
         round: number of the present round, from 0.
+        reachable: number of distinct source images that may be drawn in the present round.
 
     Raises:
         InputError: an unknown mode, a missing table or source size, or numbers out of range.
@@ -55,24 +76,37 @@ class Selection:
         mode: str = "selective",
         n_source: int | None = None,
         seed: int = 0,
+        level_cap: int | None = None,
+        min_per_class: int = 0,
+        source_labels: np.ndarray | None = None,
     ) -> None:
-        _check(neighbors, k0, sigma0, sigma1, delta, mode, n_source)
+        check_numbers(neighbors, k0, sigma0, sigma1, delta, mode, n_source, level_cap)
+        check_classes(neighbors, mode, n_source, min_per_class, source_labels)
         self.neighbors = neighbors if mode in ("selective", "random") else None
         self.k0, self.sigma0, self.sigma1, self.delta = k0, sigma0, sigma1, delta
         self.mode, self.n_source = mode, n_source
+        self._min_per_class = min_per_class
+        self._labels = source_labels if min_per_class and mode != "none" else None
         self._shuffled = np.random.default_rng(seed).permutation(n_source or 0).astype(np.int32)
-        counts = None
+        self.max_k, counts = 0, None
         if self.neighbors is not None:
-            if k0 > self.neighbors.max_k:
-                logger.info("k0 = %d is capped at the neighbor table's width, %d", k0, self.neighbors.max_k)
-            counts = np.full(len(self.neighbors), min(k0, self.neighbors.max_k), np.int32)
-        # K by the first step at which it holds: a pipeline that works ahead still draws by the K of its step.
-        self._history: list[tuple[int, np.ndarray | None, int]] = [(0, counts, self._count_reachable(counts))]
+            width = self.neighbors.max_k
+            self.max_k = width if level_cap is None else min(width, level_cap * k0)
+            if k0 > width:
+                logger.info("k0 = %d is capped at the neighbor table's width, %d", k0, width)
+            counts = np.full(len(self.neighbors), min(k0, width), np.int32)
+        # By the first step at which a round's K holds: a pipeline that works ahead still draws by the K of its step.
+        self._history = [_Round(0, counts, self._reach(counts))]
 
     @property
     def counts(self) -> np.ndarray | None:
         """`[n_target]` int32, K of the present round."""
-        return self._history[-1][1]
+        return self._history[-1].counts
+
+    @property
+    def levels(self) -> np.ndarray | None:
+        """`[n_target]` int32, K / k0 of the present round, rounded up; None without a table, that is, all 1."""
+        return self.levels_at()
 
     @property
     def round(self) -> int:
@@ -82,7 +116,7 @@ class Selection:
     @property
     def reachable(self) -> int:
         """Number of distinct source images that may be drawn in the present round."""
-        return self._history[-1][2]
+        return self._history[-1].reach.size
 
     def advance(self, entropies: np.ndarray, correct: np.ndarray, *, first_step: int = 0) -> Outcome:
         """Enter the next round, giving wrong and uncertain target images more neighbors by Eq. (3).
@@ -97,15 +131,15 @@ class Selection:
         """
         counts = self.counts
         if counts is not None and self.neighbors is not None:
-            width = self.neighbors.max_k
             counts = expand_counts(
                 counts, entropies, correct,
-                k0=self.k0, sigma0=self.sigma0, sigma1=self.sigma1, delta=self.delta, max_k=width,
+                k0=self.k0, sigma0=self.sigma0, sigma1=self.sigma1, delta=self.delta, max_k=self.max_k,
             )  # fmt: skip
-            n_capped = int((counts == width).sum())
+            n_capped = int((counts == self.max_k).sum())
             if n_capped:
-                logger.info("K of %d target images is at the cap, the neighbor table's width %d", n_capped, width)
-        self._history.append((first_step, counts, self._count_reachable(counts)))
+                cap = "the neighbor table's width" if self.max_k == self.neighbors.max_k else "level_cap * k0 ="
+                logger.info("K of %d target images is at the cap, %s %d", n_capped, cap, self.max_k)
+        self._history.append(_Round(first_step, counts, self._reach(counts)))
         return outcome(entropies, correct, self.delta)
 
     def draw(self, targets: np.ndarray, uniforms: np.ndarray, *, step: int | None = None, since: int = 0) -> np.ndarray:
@@ -120,38 +154,51 @@ class Selection:
         Returns:
             `[n]` int32, indices of source images.
         """
-        later = (h for h in reversed(self._history[since + 1 :]) if step is None or h[0] <= step)
-        _, counts, reachable = next(later, self._history[since])
-        if self.mode == "selective" and self.neighbors is not None and counts is not None:
-            ranks = (uniforms * counts[targets]).astype(np.int64)
-            drawn: np.ndarray = self.neighbors.indices[targets, ranks]
+        return self._held(step, since).reach.draw(targets, uniforms)
+
+    def levels_at(self, *, step: int | None = None, since: int = 0) -> np.ndarray | None:
+        """`levels` as they hold at a training step; `step` and `since` as in `draw`."""
+        counts = self._held(step, since).counts
+        return None if counts is None else levels_of(counts, self.k0)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that `advance` has changed, for `restore`.
+
+        Returns:
+            `first_steps`, `[n_rounds]` int64, and `counts`, `[n_rounds, n_target]` int32 (n_target is 0 without a table):
+            for each round until now the step from which its K holds, and K.
+        """
+        counts = [np.empty(0, np.int32) if h.counts is None else h.counts for h in self._history]
+        return {"first_steps": np.array([h.first_step for h in self._history], np.int64), "counts": np.stack(counts)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go back, or on, to what `state` returned, of this selection or another of equal arguments.
+
+        Raises:
+            InputError: the state is damaged, or of a selection with another table, `k0` or `level_cap`.
+        """
+        first_steps, counts = checked_state(state, self._history[0].counts, self.max_k)
+        rounds = zip(first_steps.tolist(), counts.astype(np.int32), strict=True)
+        if self.neighbors is None:
+            self._history = [_Round(first_step, None, self._reach(None)) for first_step, _ in rounds]
         else:
-            drawn = self._shuffled[(uniforms * reachable).astype(np.int64)]
-        return drawn
+            self._history = [_Round(first_step, row, self._reach(row)) for first_step, row in rounds]
 
     def check_target(self, name: str, n_images: int) -> None:
         """Raise InputError unless the selection is for as many target images as the domain `name` has."""
         if self.counts is not None and len(self.counts) != n_images:
             raise InputError(f"the selection is for {len(self.counts)} target images; {name} has {n_images}")
 
-    def _count_reachable(self, counts: np.ndarray | None) -> int:
-        if self.neighbors is not None and counts is not None:
-            return self.neighbors.distinct(counts)
-        return len(self._shuffled) if self.mode == "all" else 0
+    def _held(self, step: int | None, since: int) -> _Round:
+        later = (h for h in reversed(self._history[since + 1 :]) if step is None or h.first_step <= step)
+        return next(later, self._history[since])
 
-
-def _check(
-    neighbors: "NeighborTable | None", k0: int, sigma0: int, sigma1: int, delta: float, mode: str, n_source: int | None
-) -> None:
-    if mode not in MODES:
-        raise InputError(f"selection mode is {mode!r}; it must be one of {', '.join(MODES)}")
-    if mode in ("selective", "random") and neighbors is None:
-        raise InputError(f"selection mode {mode!r} needs a neighbor table")
-    if mode in ("random", "all") and not n_source:
-        raise InputError(f"selection mode {mode!r} needs n_source, the number of source images")
-    if mode == "random" and n_source and neighbors is not None and neighbors.indices.max() >= n_source:
-        raise InputError(f"n_source is {n_source}, but the neighbor table names image {neighbors.indices.max()}")
-    if k0 < 1:
-        raise InputError(f"k0 is {k0}; it must be 1 or more")
-    if min(sigma0, sigma1) < 0 or delta < 0:
-        raise InputError(f"sigma0, sigma1, delta are {sigma0}, {sigma1}, {delta}; none may be negative")
+    def _reach(self, counts: np.ndarray | None) -> Lists | Pool:
+        if self.neighbors is None or counts is None:
+            return Pool.of(
+                self._shuffled if self.mode == "all" else self._shuffled[:0], self._labels, self._min_per_class
+            )
+        if self.mode == "selective":
+            return Lists.of(self.neighbors.indices, counts, self._labels, self._min_per_class)
+        n_reachable = Lists.of(self.neighbors.indices, counts, None, 0).size
+        return Pool.of(self._shuffled[:n_reachable], self._labels, self._min_per_class)

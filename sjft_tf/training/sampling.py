@@ -1,11 +1,15 @@
-"""Which images step `s` of round `r` trains on: a pure function of (seed, round, step)."""
+"""Which images step `s` of round `r` trains on: a pure function of (seed, round, step) and K."""
 
 import dataclasses
 import functools
 
 import numpy as np
 
+from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection
+
+TARGET_SAMPLINGS = ("uniform", "level")
+NUMBERS = 16  # random numbers for the augmentation of a row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,27 +19,27 @@ class Batch:
     Attributes:
         targets: `[pairs]` int32, indices of target images.
         sources: `[pairs]` int32, for each of them the index of one of its neighbors; empty in mode `none`.
-        seeds: `[rows, 2]` int32, a seed for each row's augmentation; rows are T, S, T, S (or T, T in mode `none`).
+        numbers: `[rows, NUMBERS]` float32 in `[0, 1)`, all randomness of each row's augmentation, a pure function of
+            (seed, round, step, row); rows are T, S, T, S (or T, T in mode `none`).
     """
 
     targets: np.ndarray
     sources: np.ndarray
-    seeds: np.ndarray
-
-
-@functools.lru_cache(maxsize=4)
-def _order(seed: int, round: int, visit: int, n_target: int) -> np.ndarray:
-    return np.random.default_rng((seed, round, visit)).permutation(n_target).astype(np.int32)
-
-
-def target_indices(seed: int, round: int, step: int, *, n_target: int, pairs: int) -> np.ndarray:
-    """`[pairs]` int32: the target images of a step; every pass visits each image once, in a new order."""
-    positions = np.arange(step * pairs, (step + 1) * pairs)
-    return np.array([_order(seed, round, int(p // n_target), n_target)[p % n_target] for p in positions], np.int32)
+    numbers: np.ndarray
 
 
 def sample_batch(
-    selection: Selection, seed: int, round: int, step: int, *, n_target: int, pairs: int, counts_step: int | None = None
+    selection: Selection,
+    seed: int,
+    round: int,
+    step: int,
+    *,
+    n_target: int,
+    pairs: int,
+    counts_step: int | None = None,
+    target_sampling: str = "uniform",
+    max_per_class: int | None = None,
+    labels: np.ndarray | None = None,
 ) -> Batch:
     """The images of one step: `pairs` target images and for each a neighbor, drawn uniformly from its first K.
 
@@ -46,13 +50,80 @@ def sample_batch(
         n_target: number of target images.
         pairs: number of target images in a batch.
         counts_step: the step whose K holds; without it, the present K.
+        target_sampling: `uniform`: each pass over the target holds every image once; `level`: K / k0 times.
+        max_per_class: at most so many target images of one class, see `spread_classes`; None: any number.
+        labels: `[n_target]` int, classes of the target images; for `max_per_class`.
+
+    Raises:
+        InputError: an unknown `target_sampling`, or `max_per_class` without labels.
     """
-    targets = target_indices(seed, round, step, n_target=n_target, pairs=pairs)
-    rng = np.random.default_rng((seed, round, step, 1))
-    uniforms = rng.random(pairs)
+    if target_sampling not in TARGET_SAMPLINGS:
+        raise InputError(f"target_sampling is {target_sampling!r}; it must be {' or '.join(TARGET_SAMPLINGS)}")
+    since = 0 if counts_step is None else round
+    levels = selection.levels_at(step=counts_step, since=since) if target_sampling == "level" else None
+    targets = target_indices(seed, round, step, n_target=n_target, pairs=pairs, levels=levels)
+    if max_per_class is not None:
+        if labels is None:
+            raise InputError(f"max_per_class is {max_per_class}; it needs the labels of the target images")
+        targets = spread_classes(targets, labels, max_per_class, np.random.default_rng((seed, round, step, 3)))
+    uniforms = np.random.default_rng((seed, round, step, 1)).random(pairs)
     sources = np.empty(0, np.int32)
     if selection.mode != "none":
-        since = 0 if counts_step is None else round
         sources = selection.draw(targets, uniforms, step=counts_step, since=since)
-    seeds = rng.integers(0, 2**31 - 1, (len(targets) + len(sources), 2), dtype=np.int32)
-    return Batch(targets, sources, seeds)
+    # A generator of their own, so that a row's numbers do not depend on how many rows there are.
+    numbers = np.random.default_rng((seed, round, step, 2)).random((len(targets) + len(sources), NUMBERS), np.float32)
+    return Batch(targets, sources, numbers)
+
+
+def target_indices(
+    seed: int, round: int, step: int, *, n_target: int, pairs: int, levels: np.ndarray | None = None
+) -> np.ndarray:
+    """`[pairs]` int32: the target images of a step; every pass visits image i `levels[i]` times, in a new order.
+
+    Args:
+        seed, round, step: decide the order, and the place in it.
+        n_target: number of target images.
+        pairs: number of target images in a batch.
+        levels: `[n_target]` int32; None: 1 for each.
+    """
+    length = n_target if levels is None else int(levels.sum())
+    copies = None if levels is None else levels.astype(np.int32).tobytes()
+    visits, places = np.divmod(np.arange(step * pairs, (step + 1) * pairs), length)
+    passes = range(int(visits[0]), int(visits[-1]) + 1)
+    return np.concatenate([_order(seed, round, visit, n_target, copies)[places[visits == visit]] for visit in passes])
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, round: int, visit: int, n_target: int, copies: bytes | None) -> np.ndarray:
+    levels = 1 if copies is None else np.frombuffer(copies, np.int32)
+    images = np.repeat(np.arange(n_target), levels)
+    return np.random.default_rng((seed, round, visit)).permutation(images).astype(np.int32)
+
+
+def spread_classes(targets: np.ndarray, labels: np.ndarray, max_per_class: int, rng: np.random.Generator) -> np.ndarray:
+    """Target images of a batch in which no class comes more than `max_per_class` times (specification 4.3).
+
+    Where a class comes more often, the earliest of its rows are replaced by random images of classes that the batch does
+    not hold, each such class once at most, in random order. Where none is left, rows stay, so that a target of few
+    classes is still trained on; what the authors' code does then is undefined.
+
+    Args:
+        targets: `[pairs]` int32, indices of target images.
+        labels: `[n_target]` int >= 0.
+        max_per_class: 2 in the authors' code.
+        rng: decides the images.
+
+    Returns:
+        `[pairs]` int32.
+    """
+    classes = labels[targets]
+    n_from_here = np.triu(classes[:, None] == classes).sum(axis=1)
+    surplus = np.flatnonzero(n_from_here > max_per_class)
+    if not len(surplus):
+        return targets
+    n_absent = np.bincount(labels)
+    n_absent[classes] = 0
+    spread = targets.copy()
+    for row, label in zip(surplus, rng.permutation(np.flatnonzero(n_absent)), strict=False):
+        spread[row] = rng.choice(np.flatnonzero(labels == label))
+    return spread

@@ -1,22 +1,30 @@
-"""SGD as the authors' Caffe solver has it, and its learning rate over the steps of a run."""
+"""SGD as the authors' Caffe solver has it, and its learning rate over the updates of a run."""
 
 from typing import Any
 
 import keras
 
-HEAD_BIASES = ("target/bias", "source/bias")
+HEADS = ("target", "source")
 
 
 @keras.saving.register_keras_serializable("sjft_tf")
 class CoupledSGD(keras.optimizers.SGD):
-    """Momentum SGD with weight decay added to the gradient: `v = m v - lr (g + d w); w = w + v`.
+    """Momentum SGD with weight decay added to the gradient: `v = m v - lr r (g + d w); w = w + v`.
 
-    Keras' own `weight_decay` shrinks the weights outside the momentum instead. The biases of the heads do not decay.
+    Keras' own `weight_decay` shrinks the weights outside the momentum instead. Variables differ by their paths: heads
+    are the layers `target` and `source`; scale and shift of normalizations are called `gamma` and `beta`. Gradients are
+    clipped before decay is added. With Keras' `gradient_accumulation_steps=n`, decay is added once, to the mean of n
+    gradients; schedules then count micro-batches, not updates, and what is left over after the last multiple of n waits
+    for the next `fit`: multiply a schedule's lengths by n, and make `steps_per_epoch` a multiple of it.
 
     Args:
         learning_rate: a number or a Keras schedule.
         momentum: the share of the last update that is kept.
         coupled_weight_decay: `d` above.
+        decay_head_biases: whether `d` holds for the heads' biases; 0 otherwise.
+        decay_bn: whether `d` holds for scale and shift of normalizations; 0 otherwise.
+        head_learning_rate: `r` above for kernels and biases of the heads; 1 for all else.
+        head_bias_learning_rate: a further factor on `r` for the heads' biases.
     """
 
     def __init__(
@@ -24,48 +32,125 @@ class CoupledSGD(keras.optimizers.SGD):
         learning_rate: Any = 0.01,
         momentum: float = 0.9,
         coupled_weight_decay: float = 1e-4,
+        decay_head_biases: bool = False,
+        decay_bn: bool = True,
+        head_learning_rate: float = 1.0,
+        head_bias_learning_rate: float = 1.0,
         name: str = "coupled_sgd",
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **kwargs)
         self.coupled_weight_decay = coupled_weight_decay
+        self.decay_head_biases = decay_head_biases
+        self.decay_bn = decay_bn
+        self.head_learning_rate = head_learning_rate
+        self.head_bias_learning_rate = head_bias_learning_rate
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one variable."""
         # What arrives is the bare TensorFlow variable, which does not know its path.
         path = self._trainable_variables[self._get_variable_index(variable)].path
-        if not path.endswith(HEAD_BIASES):
-            gradient = gradient + keras.ops.cast(self.coupled_weight_decay * variable, gradient.dtype)
+        decay, rate = self._decay_and_rate(path)
+        if decay:
+            gradient = gradient + keras.ops.cast(decay * variable, gradient.dtype)
+        if rate != 1:
+            learning_rate = learning_rate * rate
         super().update_step(gradient, variable, learning_rate)
+
+    def _decay_and_rate(self, path: str) -> tuple[float, float]:
+        """`d` and `r` of the variable at `path`."""
+        *_, layer, name = ("", *path.split("/"))
+        is_head, is_head_bias = layer in HEADS, layer in HEADS and name == "bias"
+        decays = self.decay_head_biases if is_head_bias else self.decay_bn or name not in ("gamma", "beta")
+        rate = self.head_learning_rate if is_head else 1.0
+        return self.coupled_weight_decay if decays else 0.0, rate * (
+            self.head_bias_learning_rate if is_head_bias else 1
+        )
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs."""
-        return {**super().get_config(), "coupled_weight_decay": self.coupled_weight_decay}
+        return {
+            **super().get_config(),
+            "coupled_weight_decay": self.coupled_weight_decay,
+            "decay_head_biases": self.decay_head_biases,
+            "decay_bn": self.decay_bn,
+            "head_learning_rate": self.head_learning_rate,
+            "head_bias_learning_rate": self.head_bias_learning_rate,
+        }
 
 
-def joint_sgd(learning_rate: Any, *, momentum: float = 0.9, weight_decay: float = 1e-4) -> CoupledSGD:
-    """The authors' optimizer: momentum SGD, weight decay coupled, heads' biases excepted (spec 5.2).
+def joint_sgd(
+    learning_rate: Any,
+    *,
+    momentum: float = 0.9,
+    weight_decay: float = 1e-4,
+    decay_head_biases: bool = False,
+    decay_bn: bool = True,
+    head_learning_rate: float = 1.0,
+    head_bias_learning_rate: float = 1.0,
+) -> CoupledSGD:
+    """The authors' optimizer: momentum SGD with weight decay coupled as in Caffe (specification 5.2).
 
     Args:
         learning_rate: a number or a `keras.optimizers.schedules.LearningRateSchedule`.
         momentum: 0.9 in the paper.
         weight_decay: added to the gradient as `weight_decay * w`; 1e-4 in the paper.
+        decay_head_biases: whether the heads' biases decay, too; not in the authors' code.
+        decay_bn: whether scale and shift of normalizations decay, too, as they do in the authors' code.
+        head_learning_rate: learning rate of the heads, in multiples of `learning_rate`.
+        head_bias_learning_rate: learning rate of the heads' biases, in multiples of the heads'; 2 in the authors' code.
     """
-    return CoupledSGD(learning_rate, momentum=momentum, coupled_weight_decay=weight_decay)
+    return CoupledSGD(
+        learning_rate,
+        momentum=momentum,
+        coupled_weight_decay=weight_decay,
+        decay_head_biases=decay_head_biases,
+        decay_bn=decay_bn,
+        head_learning_rate=head_learning_rate,
+        head_bias_learning_rate=head_bias_learning_rate,
+    )
 
 
-def learning_rate_schedule(kind: str, learning_rate: float, steps: int) -> Any:
-    """The learning rate over `steps` steps.
+@keras.saving.register_keras_serializable("sjft_tf")
+class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """Caffe's step policy, `learning_rate * 0.1 ** floor(update / lr_step)`, for as long as training goes on.
 
     Args:
-        kind: `step` (a tenth after each third), `cosine` (down to 0) or `constant`.
-        learning_rate: at the first step.
-        steps: how many steps it spans.
+        learning_rate: at the first update.
+        lr_step: updates from one fall to the next.
+    """
+
+    def __init__(self, learning_rate: float, lr_step: int) -> None:
+        self.learning_rate, self.lr_step = learning_rate, lr_step
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate at update `step`, float32."""
+        falls = keras.ops.floor_divide(keras.ops.cast(step, "int64"), self.lr_step)
+        # In float32 the rates would stray from those nearest to 1/10, 1/100.
+        divisor = keras.ops.power(keras.ops.cast(10, "float64"), keras.ops.cast(falls, "float64"))
+        return keras.ops.cast(self.learning_rate / divisor, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs."""
+        return {"learning_rate": self.learning_rate, "lr_step": self.lr_step}
+
+
+def learning_rate_schedule(kind: str, learning_rate: float, steps: int, *, lr_step: int | None = None) -> Any:
+    """The learning rate over `steps` updates.
+
+    Args:
+        kind: `step` (falls to a tenth, again and again), `cosine` (down to 0) or `constant`.
+        learning_rate: at the first update.
+        steps: how many updates it spans.
+        lr_step: of `step`: updates from one fall to the next, also beyond `steps`. Without it, the rate falls after the
+            first and the second third of `steps`, and then stays.
     """
     if kind == "constant":
         return learning_rate
     if kind == "cosine":
         return keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=steps)
+    if lr_step is not None:
+        return StepDecay(learning_rate, lr_step)
     # PiecewiseConstantDecay keeps a value up to and including its boundary.
     boundaries = [-(-steps // 3) - 1, -(-2 * steps // 3) - 1]
     return keras.optimizers.schedules.PiecewiseConstantDecay(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 
-from sjft_tf.selection import deepest_count, entropy, expand_counts, outcome
+from sjft_tf.selection import deepest_count, entropy, expand_counts, levels_of, outcome
 
 RULE = {"k0": 100, "sigma0": 4, "sigma1": 2, "delta": 0.1, "max_k": 10**6}
 # Specification 6.2: probabilities, true class, entropy, next K, with K_0 = K = 100.
@@ -47,6 +47,26 @@ def test_trajectories_of_the_specification():
     assert seen_wrong == [300, 1500, 2700, 3900, 5100]
     assert seen_uncertain == [100, 300, 500, 700, 900]
     assert deepest_count(300, 4, 2, 5) == 5100
+
+
+def test_levels_of_the_specification():
+    """Specification 6.4: wrong, wrong, uncertain, easy; without a cap, and with the authors' of 10."""
+    outcomes = [(0.0, False), (0.0, False), (1.0, True), (0.0, True)]
+    for cap, levels in ((None, [1, 5, 9, 11, 11]), (10, [1, 5, 9, 10, 10])):
+        counts = [np.full(1, 300)]
+        for entropies, correct in outcomes:
+            max_k = 10**6 if cap is None else cap * 300
+            rule = {**RULE, "k0": 300, "max_k": max_k}
+            counts.append(expand_counts(counts[-1], np.array([entropies]), np.array([correct]), **rule))
+        assert np.ravel(counts).tolist() == [300 * level for level in levels]
+        assert levels_of(np.ravel(counts), 300).tolist() == levels
+    assert deepest_count(300, 4, 2, 5, level_cap=10) == 3000
+    assert deepest_count(300, 4, 2, 2, level_cap=10) == 1500
+
+
+def test_levels_of_lists_cut_short_are_rounded_up():
+    levels = levels_of(np.array([2, 20, 21, 40, 45], np.int32), 20)
+    assert levels.tolist() == [1, 1, 2, 2, 3] and levels.dtype == np.int32
 
 
 def test_entropy_equal_to_delta_is_uncertain():

@@ -14,6 +14,12 @@ def table(rng):
     return NeighborTable(indices, np.sort(rng.random((5, 20))).astype(np.float32))
 
 
+@pytest.fixture
+def labels(rng):
+    """Classes of the 30 source images: 0 is frequent, 3 rare."""
+    return rng.choice(4, 30, p=[0.5, 0.3, 0.15, 0.05])
+
+
 def _drawn(selection, target, **step):
     uniforms = np.linspace(0, 1, 500, endpoint=False)
     return selection.draw(np.full(500, target), uniforms, **step)
@@ -69,6 +75,140 @@ def test_k0_above_the_width_is_capped_and_said(table, caplog):
     assert "k0 = 50 is capped" in caplog.text
 
 
+def test_k_stops_at_the_level_cap(caplog):
+    """The level test of the specification, 6.4, with K_0 = 300; the table is deeper than the cap."""
+    caplog.set_level("INFO", "sjft_tf")
+    table = NeighborTable(np.arange(4000, dtype=np.int32)[None], np.arange(4000, dtype=np.float32)[None])
+    selection = Selection(table, k0=300, level_cap=10)
+    seen = [(selection.counts.item(), selection.levels.item())]
+    for entropies, correct in ((0.0, False), (0.0, False), (1.0, True), (0.0, True)):
+        selection.advance(np.array([entropies]), np.array([correct]))
+        seen.append((selection.counts.item(), selection.levels.item()))
+    assert seen == [(300, 1), (1500, 5), (2700, 9), (3000, 10), (3000, 10)]
+    assert "at the cap, level_cap * k0 = 3000" in caplog.text
+    assert Selection(table, k0=3999, level_cap=10).max_k == 4000
+
+
+def test_levels_are_k_over_k0_by_step_and_none_without_a_table(table):
+    selection = Selection(table, k0=8)
+    selection.advance(np.array([0.0, 1.0, 0.0, 0.0, 0.0]), np.array([False, True, True, True, True]), first_step=10)
+    assert selection.levels.tolist() == [3, 3, 1, 1, 1]  # 20 of a list of 20, and 24 cut to 20
+    assert selection.levels_at(step=9).tolist() == [1] * 5
+    assert selection.levels_at(step=10).tolist() == [3, 3, 1, 1, 1]
+    assert Selection(table, k0=50).levels.tolist() == [1] * 5
+    assert Selection(None, mode="none").levels is None
+
+
+def _drawable(table, counts, labels, least):
+    """By brute force: what each target image may draw where classes with fewer images in reach are left out."""
+    lists = [row[:k].tolist() for row, k in zip(table.indices, counts, strict=True)]
+    in_reach = set().union(*lists)
+    frequent = [i for i in in_reach if sum(labels[j] == labels[i] for j in in_reach) >= least]
+    return [[i for i in images if i in frequent] or images for images in lists]
+
+
+@pytest.mark.parametrize("least", [1, 3, 5, 8, 30])
+def test_rare_classes_are_not_drawn_from(table, labels, least):
+    selection = Selection(table, k0=4, sigma0=2, min_per_class=least, source_labels=labels)
+    for correct in (np.arange(5) > 1, np.zeros(5, bool)):
+        expected = _drawable(table, selection.counts, labels, least)
+        for target, images in enumerate(expected):
+            names, times = np.unique(_drawn(selection, target), return_counts=True)
+            assert set(names) == set(images)
+            assert np.ptp(times) <= 1, "each as often"
+        assert selection.reachable == len(set().union(*expected))
+        selection.advance(np.zeros(5), correct)
+
+
+def test_a_target_image_with_neighbors_of_rare_classes_alone_draws_from_all_of_them():
+    table = NeighborTable(np.array([[0, 1], [2, 3], [3, 4]], np.int32), np.zeros((3, 2), np.float32))
+    selection = Selection(table, k0=2, min_per_class=2, source_labels=np.array([0, 1, 2, 2, 3]))
+    assert [sorted(set(_drawn(selection, target))) for target in range(3)] == [[0, 1], [2, 3], [3]]
+    assert selection.reachable == 4
+
+
+@pytest.mark.parametrize("mode", ["random", "all"])
+def test_one_set_for_all_target_images_leaves_out_its_own_rare_classes(table, labels, mode):
+    plain = Selection(table, k0=4, mode=mode, n_source=30)
+    dropping = Selection(table, k0=4, mode=mode, n_source=30, min_per_class=6, source_labels=labels)
+    for _ in range(2):
+        images = sorted(set(_drawn(plain, 0)))
+        frequent = [i for i in images if (labels[images] == labels[i]).sum() >= 6]
+        assert 0 < len(frequent) < len(images)
+        assert sorted(set(_drawn(dropping, 0))) == frequent
+        assert dropping.reachable == len(frequent)
+        for selection in (plain, dropping):
+            selection.advance(np.zeros(5), np.arange(5) > 0)
+    none_frequent = Selection(table, k0=4, mode=mode, n_source=30, min_per_class=31, source_labels=labels)
+    assert none_frequent.reachable == Selection(table, k0=4, mode=mode, n_source=30).reachable
+
+
+def test_without_a_least_number_labels_change_nothing(table, labels):
+    plain, labelled = Selection(table, k0=4), Selection(table, k0=4, source_labels=labels)
+    np.testing.assert_array_equal(_drawn(plain, 1), _drawn(labelled, 1))
+
+
+OPTIONS = {"k0": 2, "sigma0": 3, "n_source": 30, "level_cap": 6, "min_per_class": 3}
+
+
+@pytest.mark.parametrize("mode", ["selective", "random", "all", "none"])
+def test_a_restored_selection_goes_on_as_if_never_interrupted(table, labels, mode, rng, tmp_path):
+    def fresh():
+        return Selection(table, mode=mode, source_labels=labels, **OPTIONS)
+
+    outcomes = [(rng.random(5) * 0.2, rng.random(5) < 0.6) for _ in range(4)]
+    straight = fresh()
+    for number, (entropies, correct) in enumerate(outcomes):
+        np.savez(tmp_path / "state.npz", **straight.state())
+        interrupted = fresh()
+        interrupted.advance(np.zeros(5), np.zeros(5, bool), first_step=3)  # forgotten
+        interrupted.restore(np.load(tmp_path / "state.npz", allow_pickle=False))
+        for selection in (straight, interrupted):
+            selection.advance(entropies, correct, first_step=10 * (number + 1))
+        assert (interrupted.round, interrupted.reachable) == (straight.round, straight.reachable)
+        np.testing.assert_array_equal(interrupted.counts, straight.counts)
+        steps = [] if mode == "none" else [None, 0, 9, 10, 15, 40]
+        for step in steps:
+            for target in range(5):
+                np.testing.assert_array_equal(
+                    _drawn(interrupted, target, step=step), _drawn(straight, target, step=step)
+                )
+    assert {name: array.dtype for name, array in straight.state().items()} == {
+        "first_steps": "int64",
+        "counts": "int32",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"counts": np.full((2, 6), 4)}, "for 6 target images, not 5"),
+        ({"counts": np.full((2, 0), 4)}, "for 0 target images, not 5"),
+        ({"counts": np.array([[4] * 5, [4, 4, -4, 4, 4]])}, "K shrinks"),
+        ({"counts": np.array([[4] * 5, [-(2**31)] * 5], np.int32)}, "K shrinks"),
+        ({"counts": np.array([[4] * 5, [4, 4, 4, 4, 21]])}, "passes 20"),
+        ({"counts": np.array([[3] * 5, [4] * 5])}, "first round is not 4"),
+        ({"counts": np.full((2, 5), 4.0)}, "float64, not integers"),
+        ({"counts": np.full((3, 5), 4)}, "its shapes"),
+        ({"counts": np.full(5, 4)}, "its shapes"),
+        ({"first_steps": np.array([0, -7])}, "first steps are negative"),
+        ({"first_steps": np.array([2, 7])}, "begin with 0"),
+        ({"first_steps": np.array(["a", "b"])}, "not integers"),
+        ({"first_steps": np.empty(0, int), "counts": np.empty((0, 5), int)}, "its shapes"),
+    ],
+)
+def test_a_damaged_state_is_refused_and_changes_nothing(table, change, message):
+    selection = Selection(table, k0=4)
+    selection.advance(np.zeros(5), np.arange(5) > 2, first_step=7)
+    state = selection.state()
+    with pytest.raises(InputError, match=message):
+        selection.restore({**state, **change})
+    with pytest.raises(InputError, match="its shapes"):
+        selection.restore({})
+    np.testing.assert_array_equal(selection.state()["counts"], state["counts"])
+    selection.restore(state)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -77,6 +217,10 @@ def test_k0_above_the_width_is_capped_and_said(table, caplog):
         ({"mode": "all"}, "needs n_source"),
         ({"mode": "none", "k0": 0}, "k0 is 0"),
         ({"mode": "none", "sigma1": -1}, "none may be negative"),
+        ({"mode": "none", "level_cap": 0}, "level_cap is 0"),
+        ({"mode": "none", "min_per_class": -1}, "min_per_class is -1"),
+        ({"mode": "all", "n_source": 3, "min_per_class": 2}, "needs source_labels"),
+        ({"mode": "all", "n_source": 3, "min_per_class": 2, "source_labels": np.zeros(4, int)}, "has 4 entries"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
@@ -87,3 +231,5 @@ def test_bad_arguments_are_named(arguments, message):
 def test_a_table_of_another_source_is_noticed(table):
     with pytest.raises(InputError, match="n_source is 10"):
         Selection(table, mode="random", n_source=10)
+    with pytest.raises(InputError, match="source_labels has 29 entries, but the neighbor table names image 29"):
+        Selection(table, min_per_class=1, source_labels=np.zeros(29, int))

@@ -1,0 +1,84 @@
+"""Whether a selection can be what is asked for, or go back to a state that was kept."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sjft_tf.errors import InputError
+
+if TYPE_CHECKING:
+    from sjft_tf.retrieval import NeighborTable  # for its type alone, so that this room needs no TensorFlow
+
+MODES = ("selective", "random", "all", "none")
+
+
+def check_numbers(
+    neighbors: "NeighborTable | None",
+    k0: int,
+    sigma0: int,
+    sigma1: int,
+    delta: float,
+    mode: str,
+    n_source: int | None,
+    level_cap: int | None,
+) -> None:
+    """Raise InputError unless a selection can have these."""
+    if mode not in MODES:
+        raise InputError(f"selection mode is {mode!r}; it must be one of {', '.join(MODES)}")
+    if mode in ("selective", "random") and neighbors is None:
+        raise InputError(f"selection mode {mode!r} needs a neighbor table")
+    if mode in ("random", "all") and not n_source:
+        raise InputError(f"selection mode {mode!r} needs n_source, the number of source images")
+    if mode == "random" and n_source and neighbors is not None and neighbors.indices.max() >= n_source:
+        raise InputError(f"n_source is {n_source}, but the neighbor table names image {neighbors.indices.max()}")
+    if k0 < 1:
+        raise InputError(f"k0 is {k0}; it must be 1 or more")
+    if min(sigma0, sigma1) < 0 or delta < 0:
+        raise InputError(f"sigma0, sigma1, delta are {sigma0}, {sigma1}, {delta}; none may be negative")
+    if level_cap is not None and level_cap < 1:
+        raise InputError(f"level_cap is {level_cap}; it must be 1 or more, or None")
+
+
+def check_classes(
+    neighbors: "NeighborTable | None",
+    mode: str,
+    n_source: int | None,
+    min_per_class: int,
+    labels: np.ndarray | None,
+) -> None:
+    """Raise InputError unless source classes can be left out by these."""
+    if min_per_class < 0:
+        raise InputError(f"min_per_class is {min_per_class}; it must be 0 or more")
+    if min_per_class == 0 or mode == "none":
+        return
+    if labels is None:
+        raise InputError(f"min_per_class is {min_per_class}; it needs source_labels, the classes of the source images")
+    last = int(neighbors.indices.max()) if neighbors is not None else 0
+    if len(labels) != (n_source or len(labels)) or len(labels) <= last:
+        expected = f"there are {n_source} source images" if n_source else f"the neighbor table names image {last}"
+        raise InputError(f"source_labels has {len(labels)} entries, but {expected}")
+
+
+def checked_state(
+    state: Mapping[str, np.ndarray], first_counts: np.ndarray | None, max_k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays of a state of `Selection`, if they are one that goes with these counts of the first round."""
+    first_counts = np.empty(0, np.int32) if first_counts is None else first_counts
+    first_steps, counts = (np.asarray(state.get(key, ())) for key in ("first_steps", "counts"))
+    fault = ""
+    if first_steps.ndim != 1 or counts.ndim != 2 or not 0 < len(first_steps) == len(counts):
+        fault = f"its shapes are {first_steps.shape}, {counts.shape}, not [n_rounds], [n_rounds, n_target]"
+    elif first_steps.dtype.kind != "i" or counts.dtype.kind != "i":
+        fault = f"it holds {first_steps.dtype} and {counts.dtype}, not integers"
+    elif counts.shape[1] != len(first_counts):
+        fault = f"it is for {counts.shape[1]} target images, not {len(first_counts)}"
+    elif (counts[0] != first_counts).any():
+        fault = f"its K of the first round is not {first_counts[0]}"
+    elif (counts[1:] < counts[:-1]).any() or (counts > max_k).any():
+        fault = f"its K shrinks, or passes {max_k}"
+    elif first_steps[0] != 0 or (first_steps < 0).any():
+        fault = "its first steps are negative, or do not begin with 0"
+    if fault:
+        raise InputError(f"this state of a selection cannot be restored: {fault}")
+    return first_steps, counts

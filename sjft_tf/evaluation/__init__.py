@@ -1,5 +1,26 @@
-"""Accuracy of predictions. Making the predictions is `training.predict`'s; drawing them is `reporting`'s."""
+"""Accuracy and calibration of predictions. Making the predictions is `training.predict`'s; drawing them `reporting`'s."""
 
-from sjft_tf.evaluation.metrics import accuracy, confusion_matrix, mean_class_accuracy, per_class_accuracy
+from sjft_tf.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
+from sjft_tf.evaluation.metrics import (
+    accuracy,
+    best_round,
+    confusion_matrix,
+    mean_class_accuracy,
+    most_confused,
+    per_class_accuracy,
+)
+from sjft_tf.evaluation.tables import confusion_csv, per_class_csv
 
-__all__ = ["accuracy", "confusion_matrix", "mean_class_accuracy", "per_class_accuracy"]
+__all__ = [
+    "ReliabilityBin",
+    "accuracy",
+    "best_round",
+    "confusion_csv",
+    "confusion_matrix",
+    "expected_calibration_error",
+    "mean_class_accuracy",
+    "most_confused",
+    "per_class_accuracy",
+    "per_class_csv",
+    "reliability",
+]

@@ -1,5 +1,7 @@
 """How good predictions are: overall accuracy, and the paper's mean class accuracy. Pure NumPy."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -35,6 +37,20 @@ def per_class_accuracy(confusion: np.ndarray) -> np.ndarray:
     return np.where(totals > 0, np.diag(confusion) / np.maximum(totals, 1), np.nan)
 
 
+def most_confused(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The wrong class that the images of each class were called most often, and how often.
+
+    Args:
+        confusion: `[n_classes, n_classes]` int counts, labels in rows.
+
+    Returns:
+        `[n_classes]` int classes, of equally frequent ones the first, and `[n_classes]` int counts. Where the count is
+        0 the class means nothing.
+    """
+    errors = confusion - np.diag(np.diag(confusion))
+    return errors.argmax(axis=1), errors.max(axis=1)
+
+
 def mean_class_accuracy(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> float:
     """Unweighted mean over classes of the share of a class's images called right: the paper's metric (spec 7).
 
@@ -48,3 +64,16 @@ def mean_class_accuracy(labels: np.ndarray, predictions: np.ndarray, n_classes: 
         A number in `[0, 1]`.
     """
     return float(np.nanmean(per_class_accuracy(confusion_matrix(labels, predictions, n_classes))))
+
+
+def best_round(accuracies: Sequence[float | None]) -> int | None:
+    """The round of the highest accuracy, the earliest of equal ones.
+
+    Args:
+        accuracies: one a round, of a validation domain, never of the test domain; None where there was none.
+
+    Returns:
+        The round, counted from 0; None where no round has an accuracy.
+    """
+    measured = [(value, -number) for number, value in enumerate(accuracies) if value is not None]
+    return -max(measured)[1] if measured else None

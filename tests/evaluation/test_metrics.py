@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from sjft_tf.evaluation import accuracy, confusion_matrix, mean_class_accuracy, per_class_accuracy
+from sjft_tf.evaluation import (
+    accuracy,
+    best_round,
+    confusion_matrix,
+    mean_class_accuracy,
+    most_confused,
+    per_class_accuracy,
+)
 
 
 def test_specifications_example_overall_and_mean_class_accuracy_differ():
@@ -23,3 +30,22 @@ def test_a_class_without_images_is_left_out_of_the_mean():
     labels, predictions = np.array([0, 0, 2]), np.array([0, 1, 2])
     assert mean_class_accuracy(labels, predictions, 3) == 0.75
     assert np.isnan(per_class_accuracy(confusion_matrix(labels, predictions, 3))[1])
+
+
+def test_the_class_most_confused_with_is_that_of_a_loop(rng):
+    confusion = rng.integers(0, 6, (9, 9))
+    confusion[4] = np.eye(9, dtype=int)[4]  # without an error
+    wrong, times = most_confused(confusion)
+    for true, row in enumerate(confusion.tolist()):
+        others = [count for predicted, count in enumerate(row) if predicted != true]
+        assert times[true] == max(others)
+        if max(others):
+            assert wrong[true] != true and row[wrong[true]] == max(others)
+
+
+def test_the_best_round_is_the_earliest_of_the_highest_and_none_without_validation():
+    assert best_round([0.25, 0.5, 0.5, 0.375]) == 1
+    assert best_round([0.5, None, 0.25]) == 0
+    assert best_round([None, 0.0]) == 1
+    assert best_round([None, None]) is None
+    assert best_round([]) is None

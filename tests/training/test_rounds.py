@@ -24,15 +24,6 @@ def test_predict_equals_a_forward_pass_over_center_views(model, target):
     assert got.dtype == np.float32
 
 
-def test_flip_averages_the_mirrored_view(target):
-    keras.utils.set_random_seed(0)
-    image = keras.Input((16, 16, 3))
-    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))))
-    views = np.stack([center_view(decode(e), 16).numpy() for e in target.encoded(np.arange(len(target)))])
-    expected = (tf.nn.softmax(model(views)) + tf.nn.softmax(model(views[:, :, ::-1]))) / 2
-    np.testing.assert_allclose(predict(model, target, flip=True), expected, atol=1e-6)
-
-
 def test_fit_with_the_callback_expands_k_by_the_models_own_entropies(model, target, source, table):
     selection = Selection(table, k0=2)
     model.compile(joint_sgd(0.05), joint_loss(), weighted_metrics=joint_metrics(), jit_compile=False)

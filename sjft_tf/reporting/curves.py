@@ -97,3 +97,28 @@ def reach_by_round(history: Sequence[Mapping[str, Any]]) -> matplotlib.figure.Fi
     axes.margins(y=0.12)
     drawing.number_rounds(axes, rounds)
     return figure
+
+
+def gradients_by_round(history: Sequence[Mapping[str, Any]]) -> matplotlib.figure.Figure:
+    """Norms of both losses' gradients on the trunk, and the cosine between them, against the round."""
+    measured = [(entry["round"] + 1, entry["gradients"]) for entry in history if entry.get("gradients")]
+    rounds = [number for number, _ in measured]
+    figure = matplotlib.figure.Figure(figsize=(drawing.WIDTH, 2.9), layout="constrained")
+    norms, cosines = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    for axes in (norms, cosines):
+        axes.grid(axis="y")
+    for head in ("target", "source"):
+        values = [found[head] for _, found in measured]
+        norms.plot(rounds, values, marker="o", color=drawing.color(head), label=head)
+    norms.set_ylim(bottom=0)
+    norms.margins(y=0.12)
+    norms.set_ylabel("norm")
+    norms.tick_params(axis="x", length=0)
+    cosines.axhline(0, color=drawing.color("muted"), lw=0.8, zorder=3)
+    cosines.bar(rounds, [found["cosine"] for _, found in measured], width=0.3, color=drawing.color("muted"))
+    cosines.set_ylabel("cosine")
+    reach = max(0.2, *(1.1 * abs(found["cosine"]) for _, found in measured))
+    cosines.set_ylim(-reach, reach)
+    drawing.number_rounds(cosines, rounds)
+    drawing.legend_above(figure, norms)
+    return figure

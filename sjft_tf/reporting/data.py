@@ -127,13 +127,21 @@ class ReportData:
         mode: how source images were chosen, one of `sjft_tf.selection.MODES`.
         domains: summaries under the keys "target" and, where there is one, "validation", "test", "source".
         history: the objects of `history.jsonl`, one a round, in order; there rounds count from 0, on the page from 1.
+            Of the optional keys, "warnings" is a list of sentences and "gradients" has the norms of both losses'
+            gradients on the trunk, "target" and "source", and their "cosine".
+        rounds_planned: how many rounds are to be trained; more than there are in `history` make a page of a run in
+            training. None: training is over.
         counts_per_round: K of every target image in each round, `[n_target]` int.
         entropies_per_round: Eq. (2) in nats after each round, `[n_target]` float.
         correct_per_round: whether the top class was the label after each round, `[n_target]` bool.
         delta: entropy in nats from which a correct image counts as uncertain.
         test_rounds: `{"round", "mean_class_accuracy", "accuracy"}` on the test domain, one a round, in order; the last
             is the result.
-        test_view: how test images were seen: "center" or "flip".
+        test_view: how test images were seen: "center", "flip", "ten" or "multiscale".
+        ece: expected calibration error on the test domain after the last round, in 0..1.
+        reliability: `{"low", "high", "n", "confidence", "accuracy"}` of the same answers, one a bin of confidence, in
+            order; the last two are None in empty bins.
+        best_round: the round, from 0, after which validation accuracy was highest; None without validation.
         class_names: names of the target's classes, `[C]`.
         confusion: test images by true class (row) and predicted class (column), `[C, C]` int.
         semantic: whether images were compared by feature vectors, and not by low-level statistics.
@@ -153,12 +161,16 @@ class ReportData:
     mode: str
     domains: Mapping[str, DomainSummary]
     history: Sequence[Mapping[str, Any]] = ()
+    rounds_planned: int | None = None
     counts_per_round: Sequence[np.ndarray] = ()
     entropies_per_round: Sequence[np.ndarray] = ()
     correct_per_round: Sequence[np.ndarray] = ()
     delta: float = 0.1
     test_rounds: Sequence[Mapping[str, Any]] = ()
     test_view: str = "center"
+    ece: float | None = None
+    reliability: Sequence[Mapping[str, Any]] = ()
+    best_round: int | None = None
     class_names: Sequence[str] = ()
     confusion: np.ndarray | None = None
     semantic: bool = False
@@ -191,3 +203,8 @@ class ReportData:
             n_reach = int(self.counts_per_round[-1].sum()) if self.counts_per_round else 0
             if n_pairs != n_reach:
                 raise InputError(f"occurrences of source images sum to {n_pairs}, K of the last round to {n_reach}")
+
+    @property
+    def in_training(self) -> bool:
+        """Whether rounds are still to come."""
+        return self.rounds_planned is not None and len(self.history) < self.rounds_planned

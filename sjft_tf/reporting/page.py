@@ -7,12 +7,12 @@ import jinja2
 import matplotlib.figure
 
 from sjft_tf import files
-from sjft_tf.reporting import borrowing, curves, drawing, histograms, neighbors, summary
+from sjft_tf.reporting import borrowing, calibration, curves, drawing, histograms, neighbors, summary
 from sjft_tf.reporting.confusion import MAX_COUNTED, MAX_NAMED, confusion_picture
 from sjft_tf.reporting.data import ReportData
 from sjft_tf.reporting.gallery import by_rank, shown_ranks, thumbnail_uri
 from sjft_tf.reporting.results import class_results, worst_classes
-from sjft_tf.reporting.words import counted, divergence, duration, number, ordinal, percent
+from sjft_tf.reporting.words import counted, divergence, duration, number, ordinal, percent, seen_by
 
 
 def write_report(path: str | os.PathLike, data: ReportData) -> None:
@@ -42,6 +42,7 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
         data=data,
         sentences=summary.sentences(data),
         headlines=summary.headlines(data),
+        watched=summary.watched(data),
         reaches=summary.reaches(data),
         palette_css=drawing.palette_css(),
         fonts=drawing.FONTS,
@@ -57,6 +58,8 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
         classes=[] if data.confusion is None else class_results(data.confusion, data.class_names),
         most_counted=MAX_COUNTED,
         most_named=MAX_NAMED,
+        calibrated=calibration.calibrated(data.ece, data.reliability) if _has_answers(data) else None,
+        seen_by=seen_by(data.test_view),
         worst=[] if data.confusion is None else worst_classes(data.confusion, data.class_names),
     )
     files.write_text(path, html.encode(errors="replace").decode())  # a name off the disk may hold lone surrogates
@@ -70,6 +73,10 @@ def _figures(data: ReportData) -> dict[str, str]:
             drawn["accuracy"] = curves.accuracy_by_round(data.test_rounds, data.history)
         if any(entry.get("loss_curve") for entry in data.history):
             drawn["loss"] = curves.loss_by_step(data.history)
+        if any(entry.get("gradients") for entry in data.history):
+            drawn["gradients"] = curves.gradients_by_round(data.history)
+        if _has_answers(data):
+            drawn["reliability"] = calibration.reliability_diagram(data.reliability)
         if data.mode in ("selective", "random") and data.counts_per_round:
             drawn["counts"] = histograms.counts_histogram(data.counts_per_round)
         if data.correct_per_round:
@@ -86,6 +93,10 @@ def _figures(data: ReportData) -> dict[str, str]:
         if data.confusion is not None:
             drawn["confusion"] = confusion_picture(data.confusion, data.class_names)
         return {name: _data_uri(drawing.svg(figure)) for name, figure in drawn.items()}
+
+
+def _has_answers(data: ReportData) -> bool:
+    return any(found["n"] for found in data.reliability)
 
 
 def _data_uri(svg: str) -> str:

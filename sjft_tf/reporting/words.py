@@ -48,6 +48,17 @@ def ordinal(rank: int) -> str:
     return f"{rank}{suffix}"
 
 
+def seen_by(view: str) -> str:
+    """How a network saw each image, for the views of the evaluation: "each seen by its center crop"."""
+    views = {
+        "center": "by its center crop",
+        "flip": "by its center crop and the mirror image of that",
+        "ten": "by ten crops (corners and center, and their mirror images)",
+        "multiscale": "as a whole at several sizes",
+    }
+    return f"each seen {views.get(view, f'by its {view} view')}"
+
+
 def columns(text: str) -> int:
     """Width of `text` in columns of a narrow letter; wide East Asian characters take two, combining marks none."""
     shown = [letter for letter in text if not unicodedata.combining(letter)]

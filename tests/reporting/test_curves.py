@@ -62,3 +62,15 @@ def test_each_bar_is_made_of_the_rounds_outcomes(make_data):
 def test_reach_bars_are_the_recorded_counts(make_data):
     axes = curves.reach_by_round(make_data(rounds=3).history).axes[0]
     assert [bar.get_height() for bar in axes.patches] == [1234, 2234, 3234]
+
+
+def test_gradients_are_drawn_where_they_were_measured():
+    gradients = [{"target": 2.0, "source": 3.0, "cosine": -0.4}, None, {"target": 1.0, "source": 4.0, "cosine": 0.1}]
+    history = [{"round": number, "gradients": found} for number, found in enumerate(gradients)]
+    with drawing.figure_style():
+        figure = curves.gradients_by_round(history)
+    lines = lines_of(figure)
+    assert lines["target"].tolist() == [[1, 2.0], [3, 1.0]] and lines["source"].tolist() == [[1, 3.0], [3, 4.0]]
+    cosines = figure.axes[1]
+    assert [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in cosines.patches] == [(1, -0.4), (3, 0.1)]
+    assert cosines.get_ylim()[0] < -0.4

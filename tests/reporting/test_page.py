@@ -220,6 +220,60 @@ def test_a_certificate_alone_still_has_its_section(make_data, write):
     assert "#neighbors" in {link["href"] for link in page.all("a")}
 
 
+NO_CHARTS = {"entropies_per_round": [], "correct_per_round": [], "test_rounds": [], "confusion": None}
+
+
+def changed(make_data, *changes, **fields):
+    """Data of a run with few charts, each round's entry changed."""
+    history = make_data("none", rounds=len(changes)).history
+    history = [{**entry, "loss_curve": None, **change} for entry, change in zip(history, changes, strict=True)]
+    return make_data("none", **{**NO_CHARTS, **fields, "history": history})
+
+
+def test_what_was_noticed_stands_near_the_top_by_round(make_data, write):
+    noticed = [{"warnings": ["<Loss> rises.", "K stands still."]}, {"warnings": []}, {"warnings": ["It overfits."]}]
+    text, page = write(changed(make_data, *noticed))
+    assert [said for said in page.texts if said in ("Round 1", "Round 2", "Round 3")] == ["Round 1", "Round 3"]
+    for said in ("What to watch", "<Loss> rises.", "K stands still.", "It overfits."):
+        assert said in page.texts
+    assert text.index("What to watch") < text.index("<nav")
+
+
+def test_where_nothing_was_noticed_one_sentence_says_so_and_where_nobody_looked_none(make_data, write):
+    _, page = write(changed(make_data, {"warnings": []}, {"warnings": []}))
+    assert "Nothing unusual was noticed after any round." in page.texts
+    assert "What to watch" not in page.texts
+    assert "watch" not in write(changed(make_data, {}))[1].ids
+
+
+def test_the_page_of_a_run_in_training_says_how_far_it_is(make_data, write):
+    _, page = write(changed(make_data, {"warnings": []}, {"warnings": []}, rounds_planned=5))
+    shown = " ".join(page.texts)
+    assert "This is the state after round 2 of 5; training goes on." in shown
+    assert "run report · in training" in shown and "so far" in page.texts
+    assert "Nothing unusual was noticed after any round so far." in shown
+    assert "classes" not in page.ids
+    assert "in training" not in " ".join(write(changed(make_data, {}, {}, rounds_planned=2))[1].texts)
+
+
+def test_gradients_and_calibration_have_figures_where_they_were_measured(make_data, write):
+    gradients = {"gradients": {"target": 2.0, "source": 3.0, "cosine": -0.1}}
+    bins = [{"low": 0.0, "high": 0.5, "n": 0, "confidence": None, "accuracy": None},
+            {"low": 0.5, "high": 1.0, "n": 40, "confidence": 0.9, "accuracy": 0.7}]  # fmt: skip
+    _, page = write(changed(make_data, gradients, {}, reliability=bins, ece=0.2))
+    assert sorted(image["alt"].split(":")[0] for image in page.all("img")) == [
+        "Chart of gradient norms and their cosine against round", "Reliability diagram",
+    ]  # fmt: skip
+    assert "20.0 points on average (ECE)" in " ".join(page.texts)
+
+
+def test_the_page_says_how_test_images_were_seen(make_data, write):
+    rounds = [{"round": number, "mean_class_accuracy": 0.5, "accuracy": 0.5} for number in (0, 1)]
+    for view, said, times in (("ten", "each seen by ten crops", 2), ("center", "each seen by its center crop", 1)):
+        _, page = write(changed(make_data, {}, {}, test_view=view, test_rounds=rounds))
+        assert sum(said in text for text in page.texts) == times
+
+
 def test_fine_tuning_alone_shows_neither_neighbors_nor_k(page_of):
     page = page_of("none")
     assert "neighbors" not in page.ids

@@ -60,3 +60,25 @@ def test_headlines_are_the_last_rounds_numbers(make_data):
     assert shown["accuracy over images"][0] == "52.0 %"
     assert shown["source images in reach"][0] == "3,234"
     assert shown["in all stages"][0] == "1 h 01 min"
+
+
+def test_a_run_in_training_speaks_of_its_latest_round(make_data):
+    data = make_data(rounds=2, rounds_planned=5, test_rounds=[], confusion=None)
+    said = words_of(data)
+    assert said.startswith("This is the state after round 2 of 5; training goes on.")
+    assert "in round 2. After round 2 the network classifies" in said
+    first, *_, last = summary.headlines(data)
+    assert (first.value, first.remark) == ("36.0\u00a0%", "on the validation images")
+    assert last.name == "so far"
+
+
+def test_the_round_that_validation_prefers_is_named_if_it_is_not_the_last(make_data):
+    assert "Validation accuracy was highest after round 2, which has 45.0 % here." in words_of(make_data(best_round=1))
+    for best in (2, None):
+        assert "highest" not in words_of(make_data(best_round=best))
+
+
+def test_warnings_are_listed_by_round_counted_from_1(make_data):
+    rounds = [{"round": 0, "warnings": []}, {"round": 1, "warnings": ["a", "b"]}, {"round": 2}]
+    assert summary.watched(make_data(history=rounds)) == [(2, ["a", "b"])]
+    assert summary.watched(make_data(history=rounds[2:])) is None

@@ -14,6 +14,7 @@ from sjft_tf.reporting.words import (
     percent,
     printable,
     recall,
+    seen_by,
     shortened,
 )
 
@@ -92,3 +93,17 @@ def test_what_is_printable_survives_utf_8_and_xml(text):
 def test_ordinary_text_of_any_language_is_printable_as_it_is():
     assert printable("naïve 日本語 🌻 <&>\"'") == "naïve 日本語 🌻 <&>\"'"
     assert printable("a\x00b\udcffc") == "a\ufffdb\ufffdc"
+
+
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [
+        ("center", "each seen by its center crop"),
+        ("flip", "each seen by its center crop and the mirror image of that"),
+        ("ten", "each seen by ten crops (corners and center, and their mirror images)"),
+        ("multiscale", "each seen as a whole at several sizes"),
+        ("other", "each seen by its other view"),
+    ],
+)
+def test_every_view_has_words(view, said):
+    assert seen_by(view) == said

@@ -1,0 +1,53 @@
+"""Whether the network is right as often as it is sure: the reliability diagram, and what it says in words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.figure
+import matplotlib.ticker
+import numpy as np
+
+from sjft_tf.reporting import drawing
+from sjft_tf.reporting.words import percent
+
+MAX_AREA = 160.0  # points squared, of the dot of a bin that holds all images
+MIN_AREA = 6.0
+
+
+def reliability_diagram(reliability: Sequence[Mapping[str, Any]]) -> matplotlib.figure.Figure:
+    """Accuracy against confidence, one dot a bin with a line to the diagonal; its area is the bin's share of the images."""
+    filled = _filled(reliability)
+    confidences, accuracies = ([found[key] for found in filled] for key in ("confidence", "accuracy"))
+    shares = np.array([found["n"] for found in filled]) / sum(found["n"] for found in filled)
+    figure, axes = drawing.chart(height=2.9)
+    axes.plot([0, 1], [0, 1], color=drawing.color("muted"), lw=1, ls=(0, (3, 2)), label="as right as sure")
+    axes.vlines(confidences, accuracies, confidences, color=drawing.color("target"), lw=1.2)
+    axes.scatter(
+        confidences, accuracies, s=np.maximum(MAX_AREA * shares, MIN_AREA), color=drawing.color("target"),
+        label="test images by confidence", zorder=3,
+    )  # fmt: skip
+    for axis, set_limits in ((axes.xaxis, axes.set_xlim), (axes.yaxis, axes.set_ylim)):
+        set_limits(0, 1.02)
+        axis.set_major_locator(matplotlib.ticker.MultipleLocator(0.25))
+        axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0, symbol="\N{NO-BREAK SPACE}%"))
+    axes.set_xlabel("confidence, the probability of the answer")
+    axes.set_ylabel("accuracy")
+    drawing.legend_above(figure, axes)
+    return figure
+
+
+def calibrated(ece: float | None, reliability: Sequence[Mapping[str, Any]]) -> str:
+    """How sure the network is beside how right, and its expected calibration error, in sentences."""
+    filled = _filled(reliability)
+    n = sum(found["n"] for found in filled)
+    sure, right = (sum(found["n"] * found[key] for found in filled) / n for key in ("confidence", "accuracy"))
+    verdict = "overconfident" if sure > right else "underconfident"
+    said = f"The network gives its answers a probability of {percent(sure)} on average, and {percent(right)} are right"
+    said += f": it is {verdict}." if abs(sure - right) >= 0.01 else "."
+    if ece is not None:
+        said += f" Over bins of confidence the two differ by {100 * ece:.1f} points on average (ECE)."
+    return f"{said} Dots are as large as their share of the images."
+
+
+def _filled(reliability: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [found for found in reliability if found["n"]]

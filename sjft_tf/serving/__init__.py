@@ -1,9 +1,20 @@
-"""What leaves the house: the target classifier as plain Keras and as a SavedModel taking image bytes; its model card.
+"""What leaves the house: a classifier, single or fused, as plain Keras and as a SavedModel taking image bytes; its card.
 
 Running a server, and the run folder that an export is made from, are other people's and other rooms' business.
 """
 
-from sjft_tf.serving.card import Card, DataRow
-from sjft_tf.serving.export import export_classifier
+from sjft_tf.serving.card import Card, DataRow, MemberRow
+from sjft_tf.serving.export import check_fusion_folder, export_classifier, export_probabilities, softmax_classifier
+from sjft_tf.serving.fusion import fused, own_copy
 
-__all__ = ["Card", "DataRow", "export_classifier"]
+__all__ = [
+    "Card",
+    "DataRow",
+    "MemberRow",
+    "check_fusion_folder",
+    "export_classifier",
+    "export_probabilities",
+    "fused",
+    "own_copy",
+    "softmax_classifier",
+]

@@ -18,6 +18,15 @@ class DataRow(TypedDict, total=False):
     license: str
 
 
+class MemberRow(TypedDict, total=False):
+    """One of the models that a fusion is the mean of."""
+
+    run: str  # name of its run folder
+    round: int  # from 0
+    mean_class_accuracy: float  # alone, in [0, 1]
+    accuracy: float
+
+
 class Card(TypedDict, total=False):
     """What an export can tell about a model, every key optional; texts are shown as they are, Markdown escaped."""
 
@@ -25,6 +34,7 @@ class Card(TypedDict, total=False):
     backbone: str
     data: Sequence[DataRow]
     training: Mapping[str, Any]  # "how trained", one table row each
+    members: Sequence[MemberRow]  # of a fusion
     test: Mapping[str, Any]  # as in metrics.json: domain, n, view, final {mean_class_accuracy, accuracy, per_class}
     versions: Mapping[str, str]  # of the software
     limits: Sequence[str]  # one sentence each, beyond the ones that hold for every export
@@ -50,6 +60,7 @@ def model_card(class_names: Sequence[str], image_size: int, card: Card) -> str:
         _input(image_size),
         _data(card.get("data", ())),
         _training(card.get("training", {})),
+        _members(card.get("members", ())),
         _results(card.get("test", {}), final),
         _classes(class_names, final.get("per_class", {})),
         _limits(card.get("limits", ())),
@@ -96,6 +107,20 @@ def _training(training: Mapping[str, Any]) -> str:
     return f"## Training\n\n{_table(('setting', 'value'), training.items())}" if training else ""
 
 
+def _members(members: Sequence[MemberRow]) -> str:
+    if not members:
+        return ""
+    lines = [
+        (row["run"], row["round"] + 1, _percent(row.get("mean_class_accuracy")), _percent(row.get("accuracy")))
+        for row in members
+    ]
+    return (
+        f"## Members\n\nThe probabilities are the mean of those of {len(members)} models. The model takes the memory and "
+        "the time of all of them. Each alone:\n\n"
+        f"{_table(('run', 'round', 'mean class accuracy', 'accuracy'), lines)}"
+    )
+
+
 def _results(test: Mapping[str, Any], final: Mapping[str, Any]) -> str:
     if not final:
         return "## Results\n\nNot measured."
@@ -116,7 +141,7 @@ def _classes(class_names: Sequence[str], per_class: Mapping[str, float]) -> str:
 def _limits(limits: Sequence[str]) -> str:
     always = (
         "Every image gets one of the classes above, whatever it shows; nothing is reported as unknown.",
-        "Probabilities are the softmax of the target head and are not calibrated.",
+        "Probabilities are those of a softmax and are not calibrated.",
         "Only the center of an image is seen; what lies at the ends of a long image plays no part.",
     )
     return "## Limits\n\n" + "\n".join(f"- {line}" for line in (*always, *map(escaped, limits)))

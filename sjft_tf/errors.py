@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class ConfigError(InputError):
     """A configuration value that is unknown, of the wrong type, or impossible beside the others."""
+
+
+class Preempted(KeyboardInterrupt):
+    """Something outside ended the process; what is done is kept, and the same command goes on from there."""

@@ -1,15 +1,56 @@
-"""The callback that ends a round: it looks at every target image and lets the hard ones borrow more."""
+"""What ends a round: a look at every target image, and the hard ones may borrow more."""
 
+import dataclasses
 import logging
 
 import keras
 import numpy as np
 
 from sjft_tf.domains import Domain
-from sjft_tf.selection import Selection, entropy
+from sjft_tf.selection import Outcome, Selection, entropy
 from sjft_tf.training.prediction import predict
 
 logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RoundEnd:
+    """What a model made of the target images after a round.
+
+    Attributes:
+        entropies: `[n_target]` float32, Eq. (2), in nats.
+        correct: `[n_target]` bool, whether the top class is the label.
+        outcome: how many were wrong, uncertain and settled.
+    """
+
+    entropies: np.ndarray
+    correct: np.ndarray
+    outcome: Outcome
+
+
+def end_round(
+    model: keras.Model,
+    selection: Selection,
+    target: Domain,
+    *,
+    image_size: int | None = None,
+    batch_size: int = 64,
+    first_step: int = 0,
+) -> RoundEnd:
+    """Predict the un-augmented target images, and advance the selection by Eq. (2) and (3).
+
+    Args:
+        model: with an output `target`.
+        selection: the one that the dataset draws by.
+        target: the target domain, in the order of the selection.
+        image_size: pixels; None: the model's input size.
+        batch_size: images a forward pass.
+        first_step: the training step from which the new K holds, see `Selection.advance`.
+    """
+    probabilities = predict(model, target, image_size=image_size, batch_size=batch_size)
+    entropies = entropy(probabilities).astype(np.float32)
+    correct = probabilities.argmax(axis=-1) == target.labels
+    return RoundEnd(entropies, correct, selection.advance(entropies, correct, first_step=first_step))
 
 
 class NeighborExpansion(keras.callbacks.Callback):
@@ -50,20 +91,18 @@ class NeighborExpansion(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """End the round."""
-        probabilities = predict(
-            self.model, self.target, image_size=self.image_size, batch_size=self.batch_size
-        )  # fmt: skip
         self._steps_done += self.params["steps"] or 0
-        self.entropies = entropy(probabilities).astype(np.float32)
-        self.correct = probabilities.argmax(axis=-1) == self.target.labels
-        ended = self.selection.round + 1
-        outcome = self.selection.advance(self.entropies, self.correct, first_step=self._steps_done)
-        reachable = self.selection.reachable
+        end = end_round(
+            self.model, self.selection, self.target,
+            image_size=self.image_size, batch_size=self.batch_size, first_step=self._steps_done,
+        )  # fmt: skip
+        self.entropies, self.correct = end.entropies, end.correct
+        found, reachable = end.outcome, self.selection.reachable
         logger.info(
             "after round %d: of %d target images %d wrong, %d uncertain, %d settled%s",
-            ended, len(self.target), outcome.n_wrong, outcome.n_uncertain, outcome.n_settled,
+            self.selection.round, len(self.target), found.n_wrong, found.n_uncertain, found.n_settled,
             f"; {reachable} source images now in reach" if reachable else "",
         )  # fmt: skip
         if logs is not None:
-            logs["wrong"], logs["uncertain"], logs["settled"] = outcome.n_wrong, outcome.n_uncertain, outcome.n_settled
+            logs["wrong"], logs["uncertain"], logs["settled"] = found.n_wrong, found.n_uncertain, found.n_settled
             logs["reachable"] = reachable

@@ -7,7 +7,7 @@ import pytest
 
 from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection
-from sjft_tf.training import joint_dataset
+from sjft_tf.training import Shard, joint_dataset
 from sjft_tf.training.pipeline import LOOKAHEAD
 from sjft_tf.training.sampling import sample_batch
 
@@ -39,7 +39,9 @@ def test_rows_alternate_between_target_and_source_with_their_own_labels(target, 
 def test_pixels_belong_to_the_labels(target, source, table):
     # Each class has a color of its own and noise of +-40, so a crop's mean tells its class.
     colors = [_mean_color(domain) for domain in (target, source)]
-    dataset = joint_dataset(target, source, Selection(table, k0=12), batch_size=12, image_size=16, steps=3)
+    dataset = joint_dataset(
+        target, source, Selection(table, k0=12), batch_size=12, image_size=16, steps=3, pca_noise=0.0
+    )  # fmt: skip
     for images, labels, weights in _batches(dataset):
         for image, t, s, is_target in zip(images, labels["target"], labels["source"], weights["target"], strict=True):
             means, label = (colors[0], t) if is_target else (colors[1], s)
@@ -65,6 +67,45 @@ def test_a_finite_dataset_gives_the_same_round_again_and_another_after_it(target
         _assert_equal(one, other)
     selection.advance(np.zeros(12), np.ones(12, bool))
     assert not np.array_equal(first[0][0], _batches(dataset)[0][0])
+
+
+def test_a_round_can_be_entered_at_any_step(target, source, table):
+    settings = {"batch_size": 4, "image_size": 16, "steps": 5}
+    whole = _batches(joint_dataset(target, source, Selection(table, k0=3), **settings))
+    rest = joint_dataset(target, source, Selection(table, k0=3), first_step=2, **settings)
+    assert rest.cardinality() == 3
+    for one, other in zip(whole[2:], _batches(rest), strict=True):
+        _assert_equal(one, other)
+
+
+def test_batches_of_one_update_are_those_of_as_many_steps(target, source, table):
+    settings = {"batch_size": 4, "image_size": 16}
+    single = _batches(joint_dataset(target, source, Selection(table, k0=3), steps=6, **settings))
+    updates = _batches(joint_dataset(target, source, Selection(table, k0=3), steps=2, iter_size=3, **settings))
+    for update, (images, labels, weights) in enumerate(updates):
+        assert images.shape == (4, 3, 16, 16, 3)
+        for i in range(3):
+            parts = images[:, i], *({head: rows[:, i] for head, rows in part.items()} for part in (labels, weights))
+            _assert_equal(parts, single[3 * update + i])
+            np.testing.assert_array_equal(parts[2]["target"], single[3 * update + i][2]["target"])
+
+
+@pytest.mark.parametrize("iter_size", [1, 2])
+def test_shards_of_workers_and_replicas_put_together_are_the_batch(target, source, table, iter_size):
+    settings = {"batch_size": 16, "image_size": 16, "steps": 2, "iter_size": iter_size}
+    whole = _batches(joint_dataset(target, source, Selection(table, k0=3), **settings))
+    shards = [
+        _batches(joint_dataset(target, source, Selection(table, k0=3), shard=Shard(worker, 2, 2), **settings))
+        for worker in range(2)
+    ]
+    for step, (images, labels, weights) in enumerate(whole):
+        parts = [shard[2 * step + replica] for shard in shards for replica in range(2)]
+        # colors are changed batch by batch, and rounded by where a pixel lies in the batch
+        np.testing.assert_allclose(np.concatenate([part[0] for part in parts]), images, atol=1e-4)
+        for head in labels:
+            np.testing.assert_array_equal(np.concatenate([part[1][head] for part in parts]), labels[head])
+            np.testing.assert_array_equal(np.concatenate([part[2][head] for part in parts]), weights[head])
+            assert all(part[2][head].sum() == part[2][head].size / 2 for part in parts)
 
 
 def test_an_endless_dataset_goes_by_the_new_k_exactly_lookahead_steps_later(target, source, table):
@@ -122,6 +163,11 @@ def test_mode_none_sees_the_same_target_images_as_a_joint_run(target, source, ta
     ("change", "message"),
     [
         ({"batch_size": 5}, "batch_size is 5; it must be even"),
+        ({"batch_size": 10, "shard": Shard(0, 2, 2)}, "batch_size is 10, .* on 4 replicas; take a multiple of 8"),
+        ({"iter_size": 0}, "iter_size is 0; it must be 1 or more"),
+        ({"first_step": 2, "steps": 2}, "first_step is 2; it must be less than steps, which is 2"),
+        ({"geometry": "stretch"}, "geometry is 'stretch'; it must be one of scale, crop, squash"),
+        ({"target_sampling": "some"}, "target_sampling is 'some'; it must be one of uniform, level"),
         ({"source": None}, "draws source images, but source is None"),
         ({"selection": Selection(None, mode="all", n_source=3)}, "for 3 source images"),
     ],

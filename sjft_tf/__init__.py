@@ -12,17 +12,21 @@ if TYPE_CHECKING:
     from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, TFRecordImages, Union
     from sjft_tf.errors import InputError
     from sjft_tf.evaluation import accuracy, mean_class_accuracy
-    from sjft_tf.models import classifier, joint_model, load_weights
+    from sjft_tf.models import JointModel, classifier, joint_model, load_weights
     from sjft_tf.retrieval import NeighborTable, find_neighbors, search_exact, symmetric_kl
     from sjft_tf.selection import Selection, entropy, expand_counts
     from sjft_tf.serving import export_classifier
     from sjft_tf.training import (
+        Checkpoints,
         NeighborExpansion,
+        end_round,
         joint_dataset,
         joint_loss,
         joint_metrics,
         joint_sgd,
         predict,
+        replica_batches,
+        step_function,
     )
 
 _ROOMS = {
@@ -30,16 +34,28 @@ _ROOMS = {
     "domains": ["Domain", "ImageFolder", "ImageTable", "SyntheticImages", "TFDSImages", "TFRecordImages", "Union"],
     "errors": ["InputError"],
     "evaluation": ["accuracy", "mean_class_accuracy"],
-    "models": ["classifier", "joint_model", "load_weights"],
+    "models": ["JointModel", "classifier", "joint_model", "load_weights"],
     "retrieval": ["NeighborTable", "find_neighbors", "search_exact", "symmetric_kl"],
     "selection": ["Selection", "entropy", "expand_counts"],
     "serving": ["export_classifier"],
-    "training": ["NeighborExpansion", "joint_dataset", "joint_loss", "joint_metrics", "joint_sgd", "predict"],
+    "training": [
+        "Checkpoints",
+        "NeighborExpansion",
+        "end_round",
+        "joint_dataset",
+        "joint_loss",
+        "joint_metrics",
+        "joint_sgd",
+        "predict",
+        "replica_batches",
+        "step_function",
+    ],
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "AlexNetBank",
+    "Checkpoints",
     "ConvolutionBank",
     "Domain",
     "FilterBank",
@@ -47,6 +63,7 @@ __all__ = [
     "ImageFolder",
     "ImageTable",
     "InputError",
+    "JointModel",
     "KerasBank",
     "NeighborExpansion",
     "NeighborTable",
@@ -58,6 +75,7 @@ __all__ = [
     "Union",
     "accuracy",
     "classifier",
+    "end_round",
     "entropy",
     "expand_counts",
     "export_classifier",
@@ -70,7 +88,9 @@ __all__ = [
     "load_weights",
     "mean_class_accuracy",
     "predict",
+    "replica_batches",
     "search_exact",
+    "step_function",
     "symmetric_kl",
 ]
 

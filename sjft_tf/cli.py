@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sjft_tf import config as configs
-from sjft_tf.errors import InputError
+from sjft_tf.errors import InputError, Preempted
+from sjft_tf.preemption import EXIT_CODE as PREEMPTED
+from sjft_tf.preemption import preemptible
 from sjft_tf.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def _stage_command(name: str, help_text: str) -> Callable:
 @_stage_command("run", "Run all stages on CONFIG. In order: describe, search, train, evaluate, export, report.")
 def run_all(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
     """All stages."""
-    with _open_run(config, out, overrides) as run:
+    with _open_run(config, out, overrides, workers=True) as run:
         from sjft_tf import stages
 
         metrics = stages.evaluate(run)
@@ -117,7 +119,7 @@ def search(
 @_stage_command("train", "Train all rounds that are not complete yet.")
 def train(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> None:
     """Weights."""
-    with _open_run(config, out, overrides) as run:
+    with _open_run(config, out, overrides, workers=True) as run:
         from sjft_tf import stages
 
         stages.train(run)
@@ -165,6 +167,22 @@ def show_config(config: pathlib.Path, overrides: tuple[str, ...]) -> None:
 
 @main.command()
 @click.argument("config", type=PATH)
+@click.option("--steps", default=20, show_default=True, type=click.IntRange(min=1),
+              help="Steps of each measurement; fewer where they take over 30 s.")  # fmt: skip
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace one value of CONFIG.")
+@_loudness
+def profile(config: pathlib.Path, steps: int, overrides: tuple[str, ...]) -> None:
+    """Measure where the time of a training step on CONFIG goes, and say what to change. No run folder is made."""
+    with _user_errors():
+        experiment = configs.load_experiment(config, overrides)
+        from sjft_tf import stages
+
+        found = stages.profile(experiment, steps=steps)
+        click.echo("\n".join([*found.lines(), " ".join(stages.advice(found))]))
+
+
+@main.command()
+@click.argument("config", type=PATH)
 @click.option("--out", required=True, type=PATH, help="Folder of the run folders; made if absent.")
 @click.option("--arms", default="none,random,selective", show_default=True, help="Selection modes to compare.")
 @click.option("--seeds", default="0,1", show_default=True, help="One run of each arm with each seed.")
@@ -195,7 +213,7 @@ def demo(out: pathlib.Path) -> None:
 
 @main.command()
 @click.argument("images", nargs=-1, required=True, type=PATH)
-@click.option("--model", required=True, type=PATH, help="Run folder, or its export/.")
+@click.option("--model", required=True, type=PATH, help="Run folder, its export/, or the folder of a fusion.")
 @click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="Classes to print.")
 @_loudness
 def predict(images: tuple[pathlib.Path, ...], model: pathlib.Path, top: int) -> None:
@@ -205,6 +223,22 @@ def predict(images: tuple[pathlib.Path, ...], model: pathlib.Path, top: int) -> 
 
         for image, answer in zip(images, stages.classify(model, images, top), strict=True):
             click.echo(f"{image}: {answer}")
+
+
+@main.command()
+@click.argument("run_folders", metavar="RUN...", nargs=-1, required=True, type=PATH)
+@click.option("--out", required=True, type=PATH, help="Folder of the fused model: new, empty, or an earlier fusion.")
+@_loudness
+def fuse(run_folders: tuple[pathlib.Path, ...], out: pathlib.Path) -> None:
+    """Fuse trained models into one: of all rounds of one RUN, or of the last rounds of several.
+
+    It answers with the mean of their probabilities, and is exported like any model.
+    """
+    with _user_errors():
+        from sjft_tf import stages
+
+        click.echo(_fusion_table(stages.fuse([RunFolder(path) for path in run_folders], out)))
+        click.echo(f"model: {out}")
 
 
 @main.command()
@@ -228,26 +262,44 @@ def neighbors(run_folder: pathlib.Path, target_id: str, picture: pathlib.Path | 
 
 
 @contextlib.contextmanager
-def _open_run(config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...]) -> Iterator["Run"]:
-    with _user_errors():
+def _open_run(
+    config: pathlib.Path, out: pathlib.Path, overrides: tuple[str, ...], *, workers: bool = False
+) -> Iterator["Run"]:
+    """The run, its folder locked. With `workers`, one who is not the chief of a cluster trains along, and that is all."""
+    with _user_errors(workers=workers):
         experiment = configs.load_experiment(config, overrides)
         folder = RunFolder(out)
-        with folder.locked():
-            from sjft_tf import stages
+        from sjft_tf import stages
+        from sjft_tf.stages import devices
 
+        devices.strategy()  # before TensorFlow computes anything
+        if not devices.is_chief():
+            devices.meet()  # when the chief has prepared the folder
+            stages.train(stages.Run(experiment, folder))
+            sys.exit(0)
+        with folder.locked():
             run = stages.Run(experiment, folder)
             run.prepare()
             yield run
 
 
 @contextlib.contextmanager
-def _user_errors() -> Iterator[None]:
-    """What a user can cause becomes one line on stderr and exit code 2; an interrupt, exit code 130."""
+def _user_errors(*, workers: bool = False) -> Iterator[None]:
+    """What a user can cause becomes one line on stderr and exit code 2; Ctrl-C, exit code 130; SIGTERM, 75.
+
+    Without `workers` the command is one process's, also where TF_CONFIG names several.
+    """
+    if not workers:
+        os.environ.pop("TF_CONFIG", None)
     try:
-        yield
+        with preemptible():
+            yield
     except InputError as error:
         click.echo(f"sjft-tf: {error}", err=True)
         sys.exit(2)
+    except Preempted as reason:
+        click.echo(f"sjft-tf: {reason}; the same command goes on from here", err=True)
+        sys.exit(PREEMPTED)
     except KeyboardInterrupt:
         click.echo("sjft-tf: stopped; the same command goes on from here", err=True)
         sys.exit(130)
@@ -270,6 +322,19 @@ def _metrics_table(metrics: dict) -> str:
             f"accuracy {entry['accuracy']:.1%}"
         )
     return "\n".join(lines)
+
+
+def _fusion_table(fusion: dict) -> str:
+    members = fusion["members"]
+    if fusion["test"] is None:
+        return f"fusion of {len(members)} models; no test domain common to all, so no accuracy"
+    rows = [(f"{entry['run']}, round {entry['round'] + 1}", entry) for entry in members]
+    rows.append((f"fusion of {len(members)}", fusion["test"]["final"]))
+    lines = [
+        f"{name}: mean class accuracy {entry['mean_class_accuracy']:.1%}, accuracy {entry['accuracy']:.1%}"
+        for name, entry in rows
+    ]
+    return "\n".join([f"test: {fusion['test']['domain']}, {fusion['test']['n']} images", *lines])
 
 
 if __name__ == "__main__":

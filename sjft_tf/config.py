@@ -126,20 +126,29 @@ class SelectionConfig:
     sigma1: int = 2  # growth of a correct but uncertain image, in units of k0
     delta: float = 0.1  # nats; an image at or above it is uncertain
     rounds: int = 5
+    level_cap: int | None = None  # K grows to at most so many k0, as in the authors' code (10); null: no cap
+    min_per_class: int = 0  # source classes with fewer images in reach are not drawn from; the authors' code: 50
 
     def __post_init__(self) -> None:
         _at_least(1, k0=self.k0, rounds=self.rounds)
-        _at_least(0, sigma0=self.sigma0, sigma1=self.sigma1, delta=self.delta)
+        _at_least(0, sigma0=self.sigma0, sigma1=self.sigma1, delta=self.delta, min_per_class=self.min_per_class)
+        if self.level_cap is not None:
+            _at_least(1, level_cap=self.level_cap)
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """The trunk under the two heads."""
 
-    backbone: str = "resnet152v2"  # resnet18v2 to resnet152v2, or any keras.applications model in lower case
+    # resnet18v2 to resnet152v2; resnet50v2_identity to resnet152v2_identity, the authors' layout; or any
+    # keras.applications model in lower case
+    backbone: str = "resnet152v2"
     width: float = 1.0  # of our ResNets: share of each layer's kernels
     alpha: float | None = None  # of MobileNets: their width
     stem: Literal["imagenet", "small"] = "imagenet"  # of our ResNets; small: for images of about 64 px
+    # mixed: statistics of target and source rows together; per_domain: of each alone; frozen: those of the weights file;
+    # recalibrate: mixed, and taken anew from the target images after each round
+    bn: Literal["mixed", "frozen", "per_domain", "recalibrate"] = "mixed"
     bn_momentum: float = 0.99  # of batch normalization's moving averages; 0.9 for rounds of a few hundred steps
     weights: str | None = "imagenet"  # imagenet, a file (.npz, .weights.h5, .keras), or null: random
 
@@ -148,36 +157,77 @@ class ModelConfig:
         _within(0, 1, bn_momentum=self.bn_momentum)
         if self.alpha is not None:
             _positive(alpha=self.alpha)
+        if self.bn == "frozen" and self.weights is None:
+            raise ConfigError(
+                "bn is frozen, but weights is null, so there are no statistics; give weights, or bn: mixed"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentationConfig:
+    """What training sees of an image; both domains alike. A mirror image half the time, always."""
+
+    # scale: shorter side drawn from 8/7 to 15/7 of the crop's (256 to 480 at 224); crop: always 8/7; squash: resized to
+    # a square of 8/7, whatever the aspect. Then a random crop.
+    geometry: Literal["scale", "crop", "squash"] = "scale"
+    color: float = 0.0  # brightness, contrast and saturation change by up to this share
+    pca_noise: float = 0.1  # standard deviation of the noise along the principal components of ImageNet's colors
+
+    def __post_init__(self) -> None:
+        _within(0, 1, color=self.color, pca_noise=self.pca_noise)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """SGD as in Caffe, from the same settings in every round."""
 
-    steps_per_round: int = 3200
+    steps_per_round: int = 3200  # updates
     batch_size: int = 20  # half target, half source images
+    iter_size: int = 1  # batches whose mean gradient makes one update; 10 in the paper
     learning_rate: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 1e-4  # added to the gradient
-    schedule: Literal["step", "cosine", "constant"] = "step"  # step: a tenth after each third
+    decay_head_biases: bool = False  # whether the heads' biases decay, too
+    decay_bn: bool = True  # whether scale and shift of batch normalizations decay, too
+    head_learning_rate: float = 1.0  # of the heads, in multiples of learning_rate
+    head_bias_learning_rate: float = 1.0  # of the heads' biases, in multiples of that; the authors' code: 2
+    schedule: Literal["step", "cosine", "constant"] = "step"  # step: a tenth after every lr_step updates
+    lr_step: int | None = None  # null: a third of what the schedule spans
     restart: bool = True  # the schedule spans each round; false: it spans all rounds
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    source_loss_weight: float = 1.0  # of the source's half of the loss
+    target_sampling: Literal["uniform", "level"] = "uniform"  # level: an image comes K / k0 times a pass
+    max_per_class: int | None = None  # target images of one class in a batch; the authors' code: 2
+    precision: Literal["float32", "mixed_bfloat16"] | None = None  # null: bfloat16 on GPUs that compute in it
+    jit_compile: bool | None = None  # by XLA; null: on a single GPU
+    checkpoint_every: int = 200  # steps, within a round
+    cache: str | None = None  # a folder that keeps resized images, for all runs; null: none
+    cache_gb: float = 10.0  # 10^9 bytes that it may hold
 
     def __post_init__(self) -> None:
-        _at_least(1, steps_per_round=self.steps_per_round)
+        _at_least(1, steps_per_round=self.steps_per_round, iter_size=self.iter_size)
+        _at_least(1, checkpoint_every=self.checkpoint_every)
         _at_least(2, batch_size=self.batch_size)
-        _positive(learning_rate=self.learning_rate)
+        _positive(learning_rate=self.learning_rate, head_learning_rate=self.head_learning_rate,
+                  head_bias_learning_rate=self.head_bias_learning_rate, cache_gb=self.cache_gb)  # fmt: skip
         _within(0, 1, momentum=self.momentum)
-        _at_least(0, weight_decay=self.weight_decay)
+        _at_least(0, weight_decay=self.weight_decay, source_loss_weight=self.source_loss_weight)
         if self.batch_size % 2:
             raise ConfigError(f"batch_size is {self.batch_size}; it must be even, half target and half source")
+        if self.max_per_class is not None:
+            _at_least(1, max_per_class=self.max_per_class)
+        if self.lr_step is not None:
+            _at_least(1, lr_step=self.lr_step)
+            if self.schedule != "step":
+                raise ConfigError(f"lr_step goes with schedule step, and schedule is {self.schedule}")
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
     """How a domain's accuracy is measured."""
 
-    view: Literal["center", "flip"] = "center"  # flip: mean over the center crop and its mirror image
+    # flip: mean over the center crop and its mirror image; ten: over five crops and theirs; multiscale: over whole
+    # images with shorter sides of 1, 8/7, 12/7, 15/7 and 20/7 of image_size (224 to 640 at 224)
+    view: Literal["center", "flip", "ten", "multiscale"] = "center"
     batch_size: int = 64
 
     def __post_init__(self) -> None:
@@ -199,6 +249,7 @@ class Experiment:
     retrieval: RetrievalConfig = dataclasses.field(default_factory=RetrievalConfig)
     selection: SelectionConfig = dataclasses.field(default_factory=SelectionConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    augmentation: AugmentationConfig = dataclasses.field(default_factory=AugmentationConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = dataclasses.field(default_factory=EvaluationConfig)
 

@@ -93,6 +93,16 @@ class RunFolder:
         return self.path / "predictions.npz"
 
     @property
+    def confusion(self) -> pathlib.Path:
+        """Test images by true and predicted class after the last round."""
+        return self.path / "confusion.csv"
+
+    @property
+    def per_class(self) -> pathlib.Path:
+        """Accuracy of each class on the test domain after the last round, and what it is confused with."""
+        return self.path / "per_class.csv"
+
+    @property
     def report(self) -> pathlib.Path:
         """The report page."""
         return self.path / "report.html"
@@ -123,6 +133,11 @@ class RunFolder:
     def weights(self, round: int) -> pathlib.Path:
         """Weights after a round."""
         return self.path / "checkpoints" / f"round-{round}.weights.h5"
+
+    @property
+    def checkpoint(self) -> pathlib.Path:
+        """All that training has changed, every so many steps; there while a round is under way."""
+        return self.path / "checkpoints" / "under-way.npz"
 
     @contextlib.contextmanager
     def locked(self, *, make: bool = True) -> Iterator[None]:

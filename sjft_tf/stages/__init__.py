@@ -5,6 +5,8 @@ from sjft_tf.stages.demo import demo
 from sjft_tf.stages.descriptors import describe, search
 from sjft_tf.stages.evaluate import evaluate
 from sjft_tf.stages.export import export
+from sjft_tf.stages.fuse import fuse
+from sjft_tf.stages.profile import advice, profile
 from sjft_tf.stages.report import draw_neighbors, nearest, report
 from sjft_tf.stages.run import Run
 from sjft_tf.stages.study import ArmResult, study
@@ -13,13 +15,16 @@ from sjft_tf.stages.train import train
 __all__ = [
     "ArmResult",
     "Run",
+    "advice",
     "classify",
     "demo",
     "describe",
     "draw_neighbors",
     "evaluate",
     "export",
+    "fuse",
     "nearest",
+    "profile",
     "report",
     "search",
     "study",

@@ -1,52 +1,57 @@
-"""Loss curves of a round from what Keras logs while it trains."""
+"""Losses and accuracies of a round, stretch by stretch of its steps."""
 
-import keras
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from sjft_tf.progress import Progress
-
 POINTS = 50
+HEADS = ("target", "source")
+METRICS = ("accuracy", "cross_entropy")
 
 
-class LossCurves(keras.callbacks.Callback):
-    """Keeps each head's mean loss over about `POINTS` stretches of a round; tells how far the round is.
+class LossCurves:
+    """Mean loss and accuracy of each head over about `POINTS` stretches of a round.
 
-    Keras logs the mean since the round began; differences of its sums give the mean of each stretch.
+    Args:
+        steps: of the round.
+        noted: stretches noted before training was interrupted, as `self.noted` held them.
     """
 
-    def __init__(self, steps: int, progress: Progress | None) -> None:
-        super().__init__()
-        self.steps, self.progress = steps, progress
-        self.stretch = max(1, steps // POINTS)
-        self._logged: list[tuple[int, dict[str, float]]] = []
+    def __init__(self, steps: int, noted: list | None = None) -> None:
+        self.steps, self.stretch = steps, max(1, steps // POINTS)
+        self.noted: list[tuple[int, dict[str, float]]] = [(step, means) for step, means in noted or []]
 
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Note the running means at the end of each stretch."""
-        done = batch + 1
-        if done % self.stretch == 0 or done == self.steps:
-            # Metrics of a model with a single output carry no head in their name.
-            named = {key if "_" in key and key.split("_")[0] in ("target", "source") else f"target_{key}": float(value)
-                     for key, value in (logs or {}).items()}  # fmt: skip
-            self._logged.append((done, named))
-            if self.progress is not None:
-                self.progress(done, self.steps)
+    def is_due(self, done: int) -> bool:
+        """Whether a stretch ends after `done` steps."""
+        return done % self.stretch == 0 or done == self.steps
+
+    def note(self, done: int, means: Mapping[str, Any]) -> None:
+        """Note the means since the last note, as Keras calls them, after `done` steps."""
+        # metrics of a model with a single output carry no head in their name
+        found = {f"{head}_{name}": means.get(f"{head}_{name}", means.get(name)) for head in HEADS for name in METRICS}
+        heads = HEADS if "source_accuracy" in means else HEADS[:1]
+        self.noted.append((done, {key: float(value) for key, value in found.items() if key.startswith(heads)}))
 
     def means(self) -> dict[str, float | None]:
         """Loss and accuracy of both heads over the whole round; None for a head that was not trained."""
-        last = self._logged[-1][1]
         return {
-            f"{head}_{name}": last.get(f"{head}_{key}")
-            for head in ("target", "source")
+            f"{head}_{name}": self._mean(f"{head}_{key}")
+            for head in HEADS
             for name, key in (("loss", "cross_entropy"), ("accuracy", "accuracy"))
         }
 
     def curve(self) -> dict[str, list]:
         """Steps, and each trained head's mean loss over the stretch that ends there."""
-        steps = np.array([0] + [step for step, _ in self._logged])
-        curve: dict[str, list] = {"step": steps[1:].tolist()}
-        for head in ("target", "source"):
+        curve: dict[str, list] = {"step": [step for step, _ in self.noted]}
+        for head in HEADS:
             key = f"{head}_cross_entropy"
-            if key in self._logged[-1][1]:
-                sums = np.array([0.0] + [step * means[key] for step, means in self._logged])
-                curve[head] = (np.diff(sums) / np.diff(steps)).round(4).tolist()
+            if key in self.noted[-1][1]:
+                curve[head] = [round(means[key], 4) for _, means in self.noted]
         return curve
+
+    def _mean(self, key: str) -> float | None:
+        if key not in self.noted[-1][1]:
+            return None
+        lengths = np.diff([0] + [step for step, _ in self.noted])
+        return float(np.average([means[key] for _, means in self.noted], weights=lengths))

@@ -2,8 +2,11 @@
 
 import logging
 import time
+from collections.abc import Sequence
+from typing import Any
 
-from sjft_tf.serving import Card, export_classifier
+from sjft_tf.config import Experiment
+from sjft_tf.serving import Card, DataRow, export_classifier
 from sjft_tf.stages.evaluate import evaluate
 from sjft_tf.stages.run import Run, versions
 
@@ -16,35 +19,49 @@ def export(run: Run) -> None:
     made = [run.folder.export / "model.keras", run.folder.export / "saved_model" / "1" / "saved_model.pb"]
     if run.folder.is_recorded("export", run.metrics_hash) and all(path.exists() for path in made):
         return
-    start, e = time.monotonic(), run.experiment
-    model = run.model
-    model.load_weights(run.folder.weights(e.selection.rounds - 1))
-    export_classifier(model, run.folder.export, class_names=list(run.target.class_names), card=_card(run, metrics))
+    start, model, classes = time.monotonic(), run.model, list(run.target.class_names)
+    model.load_weights(run.folder.weights(run.experiment.selection.rounds - 1))
+    export_classifier(model, run.folder.export, class_names=classes, card=card_of([run], metrics["test"]))
     run.folder.record_stage("export", run.metrics_hash, time.monotonic() - start)
     logger.info("export: %s", run.folder.export)
 
 
-def _card(run: Run, metrics: dict) -> Card:
-    e = run.experiment
+def card_of(runs: Sequence[Run], test: dict | None) -> Card:
+    """What a model card can tell of a model made from runs; where their settings differ, it names each run's in turn.
+
+    Args:
+        runs: at least one.
+        test: the figures of the model as in metrics.json; None: not measured.
+    """
+    data: list[DataRow] = [
+        {"role": role, "name": domain.name, "images": len(domain), "classes": len(domain.class_names)}
+        for run in runs
+        for role, domain in run.domains().items()
+    ]
+    settings = [_settings(run.experiment) for run in runs]
     card: Card = {
-        "name": e.name,
-        "backbone": e.model.backbone,
-        "data": [
-            {"role": role, "name": domain.name, "images": len(domain), "classes": len(domain.class_names)}
-            for role, domain in run.domains().items()
-        ],
-        "training": {
-            "method": f"joint fine-tuning, source images: {e.selection.mode}",
-            "initial weights": e.model.weights or "random",
-            "rounds": e.selection.rounds,
-            "steps a round": e.training.steps_per_round,
-            "batch size": e.training.batch_size,
-            "learning rate": e.training.learning_rate,
-            "image size": e.image_size,
-            "seed": e.seed,
-        },
+        "name": _each([run.experiment.name for run in runs]),
+        "backbone": _each([run.experiment.model.backbone for run in runs]),
+        "data": [row for i, row in enumerate(data) if row not in data[:i]],
+        "training": {key: _each([each[key] for each in settings]) for key in settings[0]},
         "versions": versions(),
     }
-    if metrics["test"] is not None:
-        card["test"] = metrics["test"]
-    return card
+    return card if test is None else {**card, "test": test}
+
+
+def _settings(e: Experiment) -> dict[str, Any]:
+    return {
+        "method": f"joint fine-tuning, source images: {e.selection.mode}",
+        "initial weights": e.model.weights or "random",
+        "rounds": e.selection.rounds,
+        "steps a round": e.training.steps_per_round,
+        "batch size": e.training.batch_size,
+        "learning rate": e.training.learning_rate,
+        "image size": e.image_size,
+        "seed": e.seed,
+    }
+
+
+def _each(values: Sequence[Any]) -> str:
+    """One value where all are equal, else all of them."""
+    return str(values[0]) if all(value == values[0] for value in values) else "; ".join(map(str, values))

@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 
-from sjft_tf.config import to_yaml
 from sjft_tf.domains import decode
 from sjft_tf.errors import InputError
 from sjft_tf.evaluation import confusion_matrix
@@ -15,7 +14,6 @@ from sjft_tf.reporting import (
     RANKS,
     Borrowing,
     Certificate,
-    DomainSummary,
     GalleryRow,
     Hub,
     Neighbor,
@@ -26,8 +24,11 @@ from sjft_tf.reporting import (
 from sjft_tf.retrieval import NeighborTable, borrowing
 from sjft_tf.stages.descriptors import search
 from sjft_tf.stages.evaluate import evaluate, predictions
-from sjft_tf.stages.run import Run, versions
+from sjft_tf.stages.progress_page import training_fields
+from sjft_tf.stages.run import Run
+from sjft_tf.stages.setting import setting_of
 from sjft_tf.stages.train import completed_rounds
+from sjft_tf.stages.warnings import warnings
 
 GALLERY_ROWS = 8
 HUBS = 8
@@ -131,33 +132,22 @@ def spread_positions(n: int, count: int = GALLERY_ROWS) -> np.ndarray:
 def _report_data(run: Run, metrics: dict) -> ReportData:
     e, table = run.experiment, search(run) if run.needs_neighbors else None
     rounds = completed_rounds(run)
-    test = metrics["test"] or {"rounds": [], "view": e.evaluation.view}
+    fields = training_fields(run, rounds)
+    test = metrics["test"] or {"rounds": [], "view": e.evaluation.view, "final": {}}
     drew_neighbors = e.selection.mode == "selective"
     gallery = [gallery_row(run, table, i) for i in spread_positions(len(run.target))] if table is not None else []
     return ReportData(
-        name=e.name,
-        mode=e.selection.mode,
-        domains={
-            role: DomainSummary(domain.name, len(domain), len(domain.class_names), len(domain.rejected))
-            for role, domain in run.domains().items()
-        },
-        history=run.folder.read_history(),
-        counts_per_round=[arrays["counts"] for arrays in rounds] if table is not None else [],
-        entropies_per_round=[arrays["entropies"] for arrays in rounds],
-        correct_per_round=[arrays["correct"] for arrays in rounds],
-        delta=e.selection.delta,
+        **{**fields, "history": _with_warnings(run, fields["history"], fields["counts_per_round"], table)},
         test_rounds=test["rounds"],
         test_view=test["view"],
+        ece=test["final"].get("ece"),
+        reliability=test["final"].get("reliability", ()),
+        best_round=test["final"].get("best_round"),
         class_names=list(run.target.class_names),
         confusion=_confusion(run) if run.test is not None else None,
-        semantic=e.descriptor.semantic,
         gallery=gallery,
         borrowing=borrowing_of(run, table, rounds[-1]["counts"]) if table is not None and drew_neighbors else None,
         certificate=certificate_of(run) if table is not None else None,
-        seconds={stage: entry["seconds"] for stage, entry in run.folder.recorded_stages().items()},
-        notes=_notes(run, rounds, table),
-        config=to_yaml(e),
-        versions=versions(),
     )
 
 
@@ -167,12 +157,10 @@ def _confusion(run: Run) -> np.ndarray:
     return confusion_matrix(arrays["labels"], arrays["probabilities"].argmax(axis=-1), len(run.target.class_names))
 
 
-def _notes(run: Run, rounds: list, table: NeighborTable | None) -> list[str]:
-    notes = []
-    if table is not None:
-        capped = int((rounds[-1]["counts"] == table.max_k).sum())
-        if capped:
-            notes.append(f"K of {capped} target images is at the cap, the neighbor table's width of {table.max_k:,}.")
-    if run.experiment.selection.mode != "none" and run.folder.read_history()[-1]["reachable"] < 200_000:
-        notes.append("Fewer than 200,000 source images are in reach; the paper recommends at least that many.")
-    return notes
+def _with_warnings(run: Run, history: list[dict], counts: list[np.ndarray], table: NeighborTable | None) -> list[dict]:
+    """The history with what was noticed after each round, also of runs that were trained before anybody looked."""
+    setting = setting_of(run, None if table is None else table.max_k)
+    return [
+        entry if "warnings" in entry else {**entry, "warnings": warnings(history[:n], setting, counts)}
+        for n, entry in enumerate(history, start=1)
+    ]

@@ -1,5 +1,6 @@
 """A run: one experiment in one run folder, its domains opened once, and the hashes that tell what is up to date."""
 
+import dataclasses
 import functools
 import importlib.metadata
 import logging
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from sjft_tf import files
 from sjft_tf.config import DomainConfig, Experiment, differences, load_experiment, to_yaml
@@ -26,6 +28,7 @@ from sjft_tf.domains import (
 from sjft_tf.errors import InputError
 from sjft_tf.run_folder import RunFolder
 from sjft_tf.selection import deepest_count
+from sjft_tf.stages import devices
 from sjft_tf.stages.banks import build_bank
 from sjft_tf.stages.model import build_model
 from sjft_tf.stages.watching import watching
@@ -69,6 +72,7 @@ class Run:
             InputError: a domain, backbone, bank or weights file cannot be used, or they do not fit together.
         """
         self.check_domains()
+        self._check_replicas()
         is_new = not self.folder.config.exists()
         if is_new:
             _ = self.model
@@ -93,6 +97,14 @@ class Run:
             left_out = f"; {len(domain.rejected)} files left out, see rejected.csv" if domain.rejected else ""
             n_classes = len(domain.class_names)
             logger.info("%s: %s, %d images, %d classes%s", role, domain.name, len(domain), n_classes, left_out)
+
+    def _check_replicas(self) -> None:
+        rows, replicas = self.experiment.training.batch_size, devices.strategy().num_replicas_in_sync
+        if rows % (2 * replicas):
+            raise InputError(
+                f"training.batch_size is {rows}, which does not split into equal numbers of target and source images on "
+                f"{replicas} replicas; take a multiple of {2 * replicas}"
+            )
 
     def domains(self) -> dict[str, Domain]:
         """The domains that the experiment names, by role."""
@@ -168,8 +180,13 @@ class Run:
     @functools.cached_property
     def model(self) -> keras.Model:
         """The joint model; every stage that uses it loads the weights it wants."""
+        # workers train another one together, see `Fitting`
+        return self.build_model(tf.distribute.get_strategy() if devices.in_cluster() else devices.strategy())
+
+    def build_model(self, strategy: tf.distribute.Strategy) -> keras.Model:
+        """The joint model with its initial weights, on the devices of `strategy`."""
         n_source_classes = len(self.source.class_names) if self.source is not None else None
-        return build_model(self.experiment, len(self.target.class_names), n_source_classes)
+        return build_model(self.experiment, len(self.target.class_names), n_source_classes, strategy)
 
     @property
     def needs_neighbors(self) -> bool:
@@ -180,7 +197,9 @@ class Run:
     def max_k(self) -> int:
         """Neighbors kept per target image: as asked, or as deep as K can get, and at most the whole source."""
         selection, n_source = self.experiment.selection, len(self.source) if self.source is not None else 0
-        deepest = deepest_count(selection.k0, selection.sigma0, selection.sigma1, selection.rounds)
+        deepest = deepest_count(
+            selection.k0, selection.sigma0, selection.sigma1, selection.rounds, level_cap=selection.level_cap
+        )
         return min(self.experiment.retrieval.max_k or deepest, n_source)
 
     @functools.cached_property
@@ -209,15 +228,20 @@ class Run:
         content = ""
         if weights not in (None, "imagenet"):
             content = files.digest_of_file(str(weights))
-        settings = [repr(part) for part in (e.selection, e.model, e.training)] + [e.seed, e.image_size, content]
+        # how often it is saved and where images are kept change no weight; that they are kept (resized) does
+        training = dataclasses.replace(
+            e.training, checkpoint_every=1, cache=e.training.cache and "used", cache_gb=1.0
+        )  # fmt: skip
+        settings: list[Any] = [repr(part) for part in (e.selection, e.model, e.augmentation, training)]
+        settings += [e.seed, e.image_size, content]
         domains = [self.target.fingerprint(), self.source.fingerprint() if self.source is not None else ""]
-        return files.digest("weights 1", settings, domains, self.neighbors_hash)
+        return files.digest("weights 2", settings, domains, self.neighbors_hash)
 
     @functools.cached_property
     def metrics_hash(self) -> str:
         """What `metrics.json` and `predictions.npz` are made from."""
         test = self.test.fingerprint() if self.test is not None else ""
-        return files.digest("metrics 1", self.training_hash, test, repr(self.experiment.evaluation))
+        return files.digest("metrics 2", self.training_hash, test, repr(self.experiment.evaluation))
 
 
 def versions() -> dict[str, str]:

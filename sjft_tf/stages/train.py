@@ -5,28 +5,24 @@ import logging
 import pathlib
 import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from sjft_tf import files
+from sjft_tf.domains import center_view, image_batches
 from sjft_tf.errors import InputError
 from sjft_tf.evaluation import accuracy, mean_class_accuracy
+from sjft_tf.models import recalibrate_batch_normalization
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
-from sjft_tf.stages.curves import LossCurves
+from sjft_tf.stages import devices
 from sjft_tf.stages.descriptors import search
+from sjft_tf.stages.fitting import Fitting, diverged
+from sjft_tf.stages.progress_page import report_progress
 from sjft_tf.stages.run import Run
-from sjft_tf.stages.watching import watching
-from sjft_tf.training import (
-    NeighborExpansion,
-    joint_dataset,
-    joint_loss,
-    joint_metrics,
-    joint_sgd,
-    learning_rate_schedule,
-    predict,
-)
+from sjft_tf.stages.setting import Setting, setting_of
+from sjft_tf.stages.warnings import warnings
+from sjft_tf.training import Position, RoundEnd, end_round, predict
 
 ROUND = {"counts": np.int32, "entropies": np.float32, "correct": np.bool_, "weights": np.str_}
 logger = logging.getLogger(__name__)
@@ -35,21 +31,13 @@ logger = logging.getLogger(__name__)
 def train(run: Run) -> list[dict]:
     """Train the rounds that are not complete yet; the history of all of them comes back."""
     neighbors = search(run) if run.needs_neighbors else None
+    devices.meet()
     rounds = run.experiment.selection.rounds
     completed = completed_rounds(run)
     history = run.folder.read_history()[: len(completed)]
     if len(completed) < rounds:
-        selection = make_selection(run, neighbors)
-        for arrays in completed:
-            selection.advance(arrays["entropies"], arrays["correct"])
-        if completed:
-            logger.info("train: going on after round %d of %d", len(completed), rounds)
-            run.model.load_weights(run.folder.weights(len(completed) - 1))
-        # Outside of it the optimizer's variables would not be replicas of one another.
-        with run.model.distribute_strategy.scope():
-            _compile(run)
-            history += [_train_round(run, selection) for _ in range(len(completed), rounds)]
-    if not run.folder.is_recorded("train", run.training_hash):
+        history = _train_rounds(run, neighbors, completed)
+    if devices.is_chief() and not run.folder.is_recorded("train", run.training_hash):
         run.folder.record_stage("train", run.training_hash, sum(entry["seconds"] for entry in history))
     return history
 
@@ -60,6 +48,8 @@ def make_selection(run: Run, neighbors: NeighborTable | None) -> Selection:
     return Selection(
         neighbors, k0=s.k0, sigma0=s.sigma0, sigma1=s.sigma1, delta=s.delta, mode=s.mode,
         n_source=len(run.source) if run.source is not None else None, seed=run.experiment.seed,
+        level_cap=s.level_cap, min_per_class=s.min_per_class,
+        source_labels=run.source.labels if run.source is not None else None,
     )  # fmt: skip
 
 
@@ -91,78 +81,103 @@ def _digest_of_state(path: pathlib.Path, size: int, changed_ns: int) -> str:
     return files.digest_of_file(path)
 
 
-def _compile(run: Run) -> None:
-    t = run.experiment.training
-    span = t.steps_per_round * (1 if t.restart else run.experiment.selection.rounds)
-    schedule = learning_rate_schedule(t.schedule, t.learning_rate, span)
-    heads = tuple(run.model.output_names)
-    run.model.compile(
-        optimizer=joint_sgd(schedule, momentum=t.momentum, weight_decay=t.weight_decay),
-        loss=joint_loss(heads),
-        weighted_metrics=joint_metrics(heads),
-        # Compiling with XLA made a step on a CPU up to seven times slower.
-        jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,
-    )
+def _train_rounds(run: Run, neighbors: NeighborTable | None, completed: list[dict]) -> list[dict]:
+    selection, fitting = make_selection(run, neighbors), Fitting(run)
+    for arrays in completed:
+        selection.advance(arrays["entropies"], arrays["correct"])
+    begin = fitting.load_checkpoint(selection, len(completed)) or Position(len(completed))
+    _check_agreement(run, begin)
+    if begin.round or begin.step:
+        logger.info("train: going on after step %d of round %d", begin.step, begin.round + 1)
+    if begin.round and not begin.step:
+        run.model.load_weights(run.folder.weights(begin.round - 1))
+        fitting.load_weights()
+    history, completed = run.folder.read_history()[: begin.round], list(completed)
+    setting = setting_of(run, neighbors.max_k if neighbors is not None else None)
+    for number in range(begin.round, run.experiment.selection.rounds):
+        counts = _counts(run, selection)
+        entry, end = _train_round(run, fitting, selection, begin)
+        completed.append({"counts": counts, "entropies": end.entropies, "correct": end.correct})
+        history.append(entry)
+        entry["warnings"] = _warnings(
+            history, setting, [*(arrays["counts"] for arrays in completed), _counts(run, selection)]
+        )
+        if devices.is_chief():
+            _complete_round(run, history, completed[-1])
+            if number + 1 < setting.rounds:
+                report_progress(run, completed)
+        begin = Position(number + 1)
+    if devices.is_chief():
+        run.folder.checkpoint.unlink(missing_ok=True)
+    return history
 
 
-def _train_round(run: Run, selection: Selection) -> dict:
-    """Train one round, save its weights, and then the record that makes it complete."""
-    start, e, model, number = time.monotonic(), run.experiment, run.model, selection.round
-    t, counts, reachable = e.training, _counts(run, selection), selection.reachable
+def _warnings(history: list[dict], setting: Setting, counts: list[np.ndarray]) -> list[str]:
+    if setting.rounds == len(history):
+        counts = counts[:-1]  # there is no next round
+    found = warnings(history, setting, counts if setting.max_k is not None else ())
+    for sentence in found:
+        logger.warning("notice: %s", sentence)
+    return found
+
+
+def _check_agreement(run: Run, begin: Position) -> None:
+    mine = np.array([begin.round, begin.step])
+    if not np.array_equal(devices.from_chief(mine), mine):
+        raise InputError(
+            f"this worker finds {run.folder.path} in round {begin.round + 1}, step {begin.step}, and the chief does not; "
+            "all workers must see the same run folder"
+        )
+
+
+def _train_round(run: Run, fitting: Fitting, selection: Selection, begin: Position) -> tuple[dict, RoundEnd]:
+    """Train one round and end it; its entry in the history comes back, and what the model made of the target images."""
+    e, number = run.experiment, selection.round
+    start = time.monotonic() - (begin.notes or {}).get("seconds", 0)
+    counts, reachable = _counts(run, selection), selection.reachable
     drawn = f"{reachable} source images in reach" if run.source is not None else "target images alone"
     logger.info("train: round %d of %d, %s", number + 1, e.selection.rounds, drawn)
-    _start_afresh(model, 0 if t.restart else number * t.steps_per_round, (e.seed, number))
-    data = joint_dataset(
-        run.target, run.source, selection,
-        batch_size=t.batch_size, image_size=e.image_size, steps=t.steps_per_round, seed=e.seed,
-    )  # fmt: skip
-    with watching(f"round {number + 1} of {e.selection.rounds}", "steps") as progress:
-        curves = LossCurves(t.steps_per_round, progress)
-        expansion = NeighborExpansion(selection, run.target, batch_size=e.evaluation.batch_size)
-        logs = model.fit(data, epochs=1, verbose=0, shuffle=False, callbacks=[curves, expansion]).history
-    if expansion.entropies is None or not np.isfinite(expansion.entropies).all():
+    if begin.step == 0:
+        fitting.start_round(number)
+    curves = fitting.round(selection, begin)
+    fitting.hand_over_weights()
+    if e.model.bn == "recalibrate":
+        views = image_batches(
+            run.target, lambda image: center_view(image, e.image_size), batch_size=e.evaluation.batch_size
+        )  # fmt: skip
+        recalibrate_batch_normalization(run.model, views)
+        fitting.load_weights()
+    gradients = fitting.gradients(selection)
+    end = end_round(run.model, selection, run.target, batch_size=e.evaluation.batch_size)
+    if not np.isfinite(end.entropies).all():
         raise InputError(
-            f"training diverged in round {number + 1}: the model answers with numbers that are not finite; "
-            f"training.learning_rate is {t.learning_rate:g}, take a lower one"
+            diverged(number, e.training.learning_rate, "the model answers with numbers that are not finite")
         )
     entry = {
         "round": number,
         "k_min": int(counts.min()), "k_mean": float(counts.mean()), "k_max": int(counts.max()),
         "reachable": reachable,
-        "n_wrong": logs["wrong"][0], "n_uncertain": logs["uncertain"][0], "n_settled": logs["settled"][0],
+        "n_wrong": end.outcome.n_wrong, "n_uncertain": end.outcome.n_uncertain, "n_settled": end.outcome.n_settled,
         **curves.means(),
-        **_validation(run, model),
+        **_validation(run),
+        "gradients": gradients,
         "loss_curve": curves.curve(),
-        "seconds": _seconds_since(start),
+        "seconds": round(time.monotonic() - start, 2),
     }  # fmt: skip
-    with files.replacing_path(run.folder.weights(number)) as path:
-        model.save_weights(path)
     _log_round(entry, e.selection.rounds)
-    _write_summaries(run, entry)
+    return entry, end
+
+
+def _complete_round(run: Run, history: list[dict], arrays: dict[str, np.ndarray]) -> None:
+    """Save a round's weights, the history, and last the record that makes it complete."""
+    number = len(history) - 1
+    with files.replacing_path(run.folder.weights(number)) as path:
+        run.model.save_weights(path)
+    _write_summaries(run, history[-1])
     # The history has the round before the record says that it is complete; `train` cuts what is left over.
-    run.folder.write_history([*run.folder.read_history()[:number], entry])
-    run.folder.save(
-        run.folder.selection(number), run.training_hash,
-        counts=counts, entropies=expansion.entropies, correct=expansion.correct,
-        weights=np.array(files.digest_of_file(run.folder.weights(number))),
-    )  # fmt: skip
-    return entry
-
-
-def _start_afresh(model: keras.Model, step: int, seed: tuple[int, int]) -> None:
-    """Momentum 0, and the learning rate of step `step`: each round is a new solver on the old weights (spec 6.3).
-
-    What layers such as dropout draw begins anew, too, so that a round depends on nothing but `seed` and the weights.
-    """
-    optimizer = model.optimizer
-    optimizer.build(model.trainable_variables)
-    for variable in optimizer.variables:
-        if variable is not optimizer.learning_rate:
-            variable.assign(keras.ops.zeros_like(variable))
-    optimizer.iterations.assign(step)
-    states = (variable for variable in model.non_trainable_variables if variable.name == "seed_generator_state")
-    for position, state in enumerate(states):
-        state.assign(np.random.SeedSequence((*seed, position)).generate_state(state.shape[0]))
+    run.folder.write_history(history)
+    digest = np.array(files.digest_of_file(run.folder.weights(number)))
+    run.folder.save(run.folder.selection(number), run.training_hash, **arrays, weights=digest)
 
 
 def _counts(run: Run, selection: Selection) -> np.ndarray:
@@ -171,10 +186,10 @@ def _counts(run: Run, selection: Selection) -> np.ndarray:
     return np.full(len(run.target), selection.reachable, np.int32)
 
 
-def _validation(run: Run, model: keras.Model) -> dict[str, float | None]:
+def _validation(run: Run) -> dict[str, float | None]:
     if run.validation is None:
         return {"val_mean_class_accuracy": None, "val_accuracy": None}
-    probabilities = predict(model, run.validation, batch_size=run.experiment.evaluation.batch_size)
+    probabilities = predict(run.model, run.validation, batch_size=run.experiment.evaluation.batch_size)
     labels, predictions = run.validation.labels, probabilities.argmax(axis=-1)
     return {
         "val_mean_class_accuracy": mean_class_accuracy(labels, predictions, len(run.target.class_names)),
@@ -190,15 +205,12 @@ def _write_summaries(run: Run, entry: dict) -> None:
                 tf.summary.scalar(name, value)
 
 
-def _seconds_since(start: float) -> float:
-    return round(time.monotonic() - start, 2)
-
-
 def _log_round(entry: dict, rounds: int) -> None:
-    validation = entry["val_mean_class_accuracy"]
+    validation, source_loss = entry["val_mean_class_accuracy"], entry["source_loss"]
     logger.info(
-        "train: round %d of %d took %.0f s: target loss %.3f%s%s",
+        "train: round %d of %d took %.0f s: target loss %.3f%s; %d target images wrong, %d uncertain, %d settled%s",
         entry["round"] + 1, rounds, entry["seconds"], entry["target_loss"],
-        "" if entry["source_loss"] is None else f", source loss {entry['source_loss']:.3f}",
+        "" if source_loss is None else f", source loss {source_loss:.3f}",
+        entry["n_wrong"], entry["n_uncertain"], entry["n_settled"],
         "" if validation is None else f"; validation mean class accuracy {validation:.1%}",
     )  # fmt: skip

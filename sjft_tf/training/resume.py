@@ -57,7 +57,8 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Save, if it is time."""
         before, self.step = self.step, self._first + batch + 1
-        if self.step // self.every > before // self.every:
+        is_last = batch + 1 == self.params["steps"]  # its end is saved when K has grown
+        if self.step // self.every > before // self.every and not is_last:
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

@@ -1,8 +1,11 @@
 """A small experiment on drawn folders."""
 
+import pathlib
 from collections.abc import Callable
 
 import click.testing
+import h5py
+import numpy as np
 import pytest
 
 from sjft_tf.cli import main
@@ -21,7 +24,7 @@ source: {{folder: {image_folders["source"]}}}
 descriptor: {{bins: 4, fine_bins: 100}}
 selection: {{k0: 2, rounds: 2}}
 model: {{backbone: resnet18v2, width: 0.0625, stem: small, weights: null}}
-training: {{steps_per_round: 3, batch_size: 6, learning_rate: 0.05}}
+training: {{steps_per_round: 3, batch_size: 8, learning_rate: 0.05}}
 """
 
 
@@ -36,3 +39,18 @@ def sjft() -> Callable[..., click.testing.Result]:
         return result
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained_weights() -> Callable[[pathlib.Path, int], dict[str, np.ndarray]]:
+    """Reads what a round left in a run folder: arrays by their name in the file."""
+
+    def read(folder: pathlib.Path, number: int) -> dict[str, np.ndarray]:
+        found = {}
+        with h5py.File(folder / "checkpoints" / f"round-{number}.weights.h5") as file:
+            file.visititems(
+                lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        return found
+
+    return read

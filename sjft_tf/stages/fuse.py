@@ -1,0 +1,151 @@
+"""Model fusion: the classifiers of a run's rounds, or of several runs, as one exported model (specification 7)."""
+
+import contextlib
+import logging
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+
+from sjft_tf.config import load_experiment
+from sjft_tf.domains import Domain
+from sjft_tf.errors import InputError
+from sjft_tf.run_folder import RunFolder
+from sjft_tf.serving import MemberRow, check_fusion_folder, export_probabilities, fused, own_copy, softmax_classifier
+from sjft_tf.stages.evaluate import figures, measured
+from sjft_tf.stages.export import card_of
+from sjft_tf.stages.run import Run
+from sjft_tf.stages.train import completed_rounds
+from sjft_tf.stages.watching import watching
+from sjft_tf.training import predict
+
+logger = logging.getLogger(__name__)
+
+
+def fuse(folders: Sequence[RunFolder], out: pathlib.Path) -> dict:
+    """Export the mean of all rounds' classifiers of one run, or of the last round's of several; nothing is trained.
+
+    Where all runs have the same test domain, each member and the fusion are measured on it, by the first run's view.
+
+    Args:
+        folders: runs that are complete, with equal class names and image sizes; each is locked meanwhile.
+        out: absent, empty, or an earlier fusion; only one process may export there at a time.
+
+    Returns:
+        What `out/fusion.json` holds: `members`, each with `run`, `round` (from 0) and, if measured, `accuracy` and
+        `mean_class_accuracy`; and `test` as in metrics.json, of the fusion, or None.
+
+    Raises:
+        InputError: a folder is no run, is in use, given twice, or incomplete; the runs do not fit together; there is
+            nothing to fuse; or `out` holds something else. `out` is as it was then.
+    """
+    check_fusion_folder(out)
+    with opened(folders) as runs:
+        model, record = fusion_of(runs)
+        card = card_of(runs, record["test"])
+        card["name"], card["members"] = f"{card['name']} (fusion)", record["members"]
+        classes = list(runs[0].target.class_names)
+        export_probabilities(model, out, class_names=classes, card=card, fusion=record)
+    logger.info("fuse: %s", out)
+    return record
+
+
+def fusion_of(runs: Sequence[Run]) -> tuple[keras.Model, dict]:
+    """The fused model and its record, as `fuse` exports them; nothing is written.
+
+    Raises:
+        InputError: a run is incomplete, or they do not fit together, or there is nothing to fuse.
+    """
+    _check_alike(runs)
+    for run in runs:
+        _check_complete(run)
+    test = common([run.test for run in runs])
+    models, rows, probabilities = _members(runs, test)
+    view = runs[0].experiment.evaluation.view
+    found = None if test is None else measured(test, np.mean(probabilities, axis=0), view)
+    return fused(models), {"members": rows, "test": found}
+
+
+@contextlib.contextmanager
+def opened(folders: Sequence[RunFolder]) -> Iterator[list[Run]]:
+    """The runs in folders that hold one each, locked.
+
+    Raises:
+        InputError: a folder is no run, is in use, or given twice.
+    """
+    paths = [folder.path.resolve() for folder in folders]
+    for i, path in enumerate(paths):
+        if path in paths[:i]:
+            raise InputError(f"{folders[i].path} is given twice; a model counts once in a fusion")
+    with contextlib.ExitStack() as locks:
+        for folder in folders:
+            locks.enter_context(folder.locked(make=False))
+        yield [Run(load_experiment(folder.config), folder) for folder in folders]
+
+
+def _check_alike(runs: Sequence[Run]) -> None:
+    """What can be told without reading images comes first."""
+    first = runs[0]
+    if len(runs) == 1 and first.experiment.selection.rounds == 1:
+        raise InputError(f"{first.folder.path} has one round, so there is nothing to fuse; give several runs")
+    for run in runs[1:]:
+        size, other_size = first.experiment.image_size, run.experiment.image_size
+        if size != other_size:
+            raise InputError(
+                f"image_size is {size} in {first.folder.path} and {other_size} in {run.folder.path}; only models of one "
+                "size fuse"
+            )
+    for run in runs[1:]:
+        names, others = list(first.target.class_names), list(run.target.class_names)
+        if len(names) != len(others):
+            raise InputError(
+                f"{first.folder.path} has {len(names)} classes and {run.folder.path} {len(others)}; only models of the "
+                "same classes fuse"
+            )
+        for i, (name, other) in enumerate(zip(names, others, strict=True)):
+            if name != other:
+                raise InputError(
+                    f"class {i} is {name!r} in {first.folder.path} and {other!r} in {run.folder.path}; only models of "
+                    "the same classes fuse"
+                )
+
+
+def _check_complete(run: Run) -> None:
+    done, rounds = len(completed_rounds(run)), run.experiment.selection.rounds
+    if done < rounds:
+        raise InputError(
+            f"{run.folder.path} has {done} of {rounds} rounds complete; run `sjft-tf run` with its config first"
+        )
+
+
+def common(domains: Sequence[Domain | None]) -> Domain | None:
+    """The domain that all of them are, judged by the images; None if there is no such."""
+    first = domains[0]
+    if first is None or any(domain is None or domain.fingerprint() != first.fingerprint() for domain in domains):
+        logger.info("fuse: no test domain that is that of all runs, so no accuracy")
+        return None
+    return first
+
+
+def _members(runs: Sequence[Run], test: Domain | None) -> tuple[list[keras.Model], list[MemberRow], list[np.ndarray]]:
+    """Every member's classifier with weights of its own, its row, and its probabilities on the test domain."""
+    models: list[keras.Model] = []
+    rows: list[MemberRow] = []
+    probabilities: list[np.ndarray] = []
+    settings = runs[0].experiment.evaluation
+    for run in runs:
+        rounds, name = run.experiment.selection.rounds, run.folder.path.resolve().name
+        for number in range(rounds) if len(runs) == 1 else (rounds - 1,):
+            run.model.load_weights(run.folder.weights(number))
+            models.append(own_copy(softmax_classifier(run.model), f"member_{len(models) + 1}"))
+            row: MemberRow = {"run": name, "round": number}
+            if test is not None:
+                with watching(f"evaluate {name}, round {number + 1}") as progress:
+                    probabilities.append(
+                        predict(run.model, test, batch_size=settings.batch_size, view=settings.view, progress=progress)
+                    )
+                found = figures(test, probabilities[-1])
+                row["mean_class_accuracy"], row["accuracy"] = found["mean_class_accuracy"], found["accuracy"]
+            rows.append(row)
+    return models, rows, probabilities

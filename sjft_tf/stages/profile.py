@@ -1,0 +1,260 @@
+"""Where the time of a training step goes, measured on the spot, and what to change.
+
+Everything is as a run has it (model, optimizer, devices, precision, XLA, augmentation) but for the choice of source
+images, which costs no time: they are drawn from the whole source, so that no neighbor is searched.
+"""
+
+import dataclasses
+import functools
+import itertools
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from sjft_tf.config import Experiment, Mode
+from sjft_tf.errors import InputError
+from sjft_tf.run_folder import RunFolder
+from sjft_tf.stages import devices
+from sjft_tf.stages.fitting import Fitting
+from sjft_tf.stages.model import jit_compile, precision
+from sjft_tf.stages.run import Run
+from sjft_tf.stages.train import make_selection
+from sjft_tf.stages.watching import watching
+from sjft_tf.training import largest_side, replica_batches
+
+Batch = tuple[tf.Tensor, dict, dict]
+
+BURSTS = 5
+PATIENCE = 30.0  # seconds, after which a measurement that has a result begins no further burst
+WAITS = 0.15  # of a step: from here on, input is what to change
+UPDATES = 0.25  # of a step with constant data, likewise
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """Seconds that a step (one update) and its parts take, and what they were measured with.
+
+    Attributes:
+        input: a step's images made, and nothing else done.
+        gradients: forward and backward pass.
+        constant: a whole step on images that are there already.
+        trained: a step as in training.
+        images: of an update.
+        on_gpu: whether the model is on GPUs, rather than on the processor that also makes the input.
+        replicas, precision, compiled, cached: as resolved; `compiled` by XLA, `cached` images.
+        side: shorter side in pixels above which an image on disk holds more than training uses.
+        cores: of the processor.
+    """
+
+    input: float
+    gradients: float
+    constant: float
+    trained: float
+    images: int
+    on_gpu: bool
+    replicas: int
+    precision: str
+    compiled: bool
+    cached: bool
+    side: int
+    cores: int
+
+    @property
+    def update(self) -> float:
+        """Seconds for what a step does beside forward and backward pass: optimizer, metrics, merging of replicas."""
+        return max(self.constant - self.gradients, 0.0)
+
+    @property
+    def waiting(self) -> float:
+        """The share of a step as trained that input adds to a step with constant data."""
+        return max(1 - self.constant / self.trained, 0.0)
+
+    def lines(self) -> list[str]:
+        """A table for people."""
+        parts = {
+            "input alone": self.input,
+            "forward and backward": self.gradients,
+            "update": self.update,
+            "step with constant data": self.constant,
+            "step as trained": self.trained,
+        }
+        rates = {name: f"{self.images / seconds:12,.1f}" for name, seconds in parts.items() if name != "update"}
+        rows = [f"{name:24}{1000 * seconds:12,.1f}{rates.get(name, '')}" for name, seconds in parts.items()]
+        return [f"{'':24}{'ms a step':>12}{'images/s':>12}", *rows, f"{'waiting for input':24}{self.waiting:12.0%}"]
+
+
+def profile(experiment: Experiment, *, steps: int = 20) -> Profile:
+    """Measure the training step of an experiment. Nothing is left on disk, but in an image cache that it has.
+
+    Args:
+        experiment: the settings.
+        steps: of each of four measurements, in five bursts whose median counts; fewer where they take over 30 s.
+
+    Raises:
+        InputError: a domain or the model cannot be used, or TF_CONFIG names several workers.
+    """
+    if devices.in_cluster():
+        raise InputError("a profile is of one process, and TF_CONFIG names several workers; unset it")
+    mode: Mode = "none" if experiment.selection.mode == "none" else "all"
+    endless = dataclasses.replace(experiment.training, steps_per_round=1 << 20)
+    selection = dataclasses.replace(experiment.selection, mode=mode)
+    experiment = dataclasses.replace(experiment, selection=selection, training=endless)
+    with tempfile.TemporaryDirectory() as folder:
+        return _profile(Run(experiment, RunFolder(folder)), steps)
+
+
+def advice(found: Profile) -> list[str]:
+    """One or two sentences on what to change, by the part that takes most."""
+    if found.waiting >= WAITS:
+        return _advice_on_input(found)
+    update = found.update / found.constant
+    if update >= UPDATES:
+        return [
+            f"The update takes {update:.0%} of a step.",
+            "With more images to an update, by training.batch_size or training.iter_size, there are fewer of them.",
+        ]
+    return ["Input keeps up with the model.", _advice_on_gpu(found) if found.on_gpu else _advice_on_cpu(found)]
+
+
+def _advice_on_input(found: Profile) -> list[str]:
+    waits = f"Input takes {found.waiting:.0%} of a step"
+    waits += "." if found.on_gpu else ", on the same cores as the model."
+    if found.cached:
+        return [waits, f"Images are cached already, so only more cores help; here are {found.cores}."]
+    return [
+        waits,
+        "Set training.cache to a folder, which keeps images decoded; or keep smaller images on disk: of a shorter side "
+        f"over {found.side} pixels training has no use.",
+    ]
+
+
+def _advice_on_gpu(found: Profile) -> str:
+    faster = ["training.precision=mixed_bfloat16"] if found.precision == "float32" else []
+    faster += ["training.jit_compile=true"] if not found.compiled and found.replicas == 1 else []
+    if faster:
+        return f"Try --set {' --set '.join(faster)}."
+    return "A larger training.batch_size may use the GPU better, as far as its memory goes."
+
+
+def _advice_on_cpu(found: Profile) -> str:
+    if found.compiled:
+        return "XLA makes steps slower on most processors: try --set training.jit_compile=false."
+    if found.precision != "float32":
+        return "Few processors are faster in bfloat16: try --set training.precision=float32."
+    return "A smaller model.backbone (or model.width, model.alpha), a smaller image_size, or a GPU makes steps faster."
+
+
+def _profile(run: Run, steps: int) -> Profile:
+    e, t = run.experiment, run.experiment.training
+    fitting, selection = Fitting(run), make_selection(run, None)
+    strategy, compiled = fitting.strategy, jit_compile(t, fitting.strategy)
+
+    def batches() -> Iterator:
+        return replica_batches(strategy, lambda shard: fitting.dataset(selection, shard=shard))
+
+    fitting.start_round(0)
+    with strategy.scope(), watching("profile", "measurements") as progress:
+        if t.cache is not None:
+            for _ in itertools.islice(batches(), _calls(steps)):
+                pass  # the first pass over images fills the cache
+        batch = next(batches())
+        groups: list[Callable[[], list[Callable]]] = [  # each makes the iterator that it works on, and then lets it go
+            lambda: [functools.partial(next, batches())],
+            lambda: [
+                on_one_batch(strategy, function, batch, compiled=compiled)
+                for function in (gradients_of(fitting.model), fitting.model.train_step)
+            ],
+            lambda: [functools.partial(fitting.step, batches())],
+        ]
+        seconds: list[float] = []
+        for number, begin in enumerate(groups):
+            if progress is not None:
+                progress(number, len(groups))
+            seconds += median_seconds(begin(), steps)
+    alone, gradients, constant, trained = seconds
+    rows = t.batch_size if run.source is not None else t.batch_size // 2
+    return Profile(
+        alone, t.iter_size * gradients, constant, trained,
+        images=rows * t.iter_size,
+        on_gpu=bool(tf.config.list_logical_devices("GPU")),
+        replicas=strategy.num_replicas_in_sync, precision=precision(t), compiled=compiled, cached=t.cache is not None,
+        side=largest_side(e.image_size, e.augmentation.geometry), cores=os.cpu_count() or 1,
+    )  # fmt: skip
+
+
+def gradients_of(model: keras.Model) -> Callable[[Batch], list[tf.Tensor]]:
+    """A function of a batch: forward and backward pass, without metrics; of several micro-batches the first alone."""
+
+    def gradients(batch: Batch) -> list[tf.Tensor]:
+        if len(batch[0].shape) == 5:
+            batch = tf.nest.map_structure(lambda rows: rows[:, 0], batch)
+        images, labels, weights = batch
+        with tf.GradientTape() as tape:
+            outputs = model(images, training=True)
+            loss = model.compute_loss(images, labels, outputs, weights, training=True)
+            loss = model.optimizer.scale_loss(loss)
+        return tape.gradient(loss, model.trainable_variables)
+
+    return gradients
+
+
+def on_one_batch(
+    strategy: tf.distribute.Strategy, function: Callable[[Batch], Any], batch: Batch, *, compiled: bool
+) -> Callable[[], Any]:
+    """`function` of one batch that stays on the devices, on every replica.
+
+    Args:
+        strategy: where the model of `function` is.
+        function: of a replica's batch; what it returns is computed.
+        batch: an element of `replica_batches`.
+        compiled: by XLA.
+    """
+    function = tf.function(function, jit_compile=True) if compiled else function
+    on_devices = strategy.run(lambda rows: tf.nest.map_structure(tf.identity, rows), args=(batch,))
+
+    @tf.function
+    def once(rows: Batch) -> Any:
+        return strategy.run(function, args=(rows,))
+
+    return functools.partial(once, on_devices)
+
+
+def median_seconds(functions: Sequence[Callable[[], Any]], calls: int) -> list[float]:
+    """Seconds of one call of each function among many: medians of bursts, in turns, of calls and all that they started.
+
+    Args:
+        functions: called for one more burst before, which does not count.
+        calls: of each, in all bursts; fewer where they take longer than `PATIENCE`.
+    """
+    each = _calls_a_burst(calls)
+    for function in functions:
+        _burst(function, max(each, 2))
+    turns: list[list[float]] = []
+    began = time.perf_counter()
+    while len(turns) < BURSTS and (not turns or time.perf_counter() - began < PATIENCE * len(functions)):
+        turns.append([_burst(function, each) / each for function in functions])
+    return [statistics.median(seconds) for seconds in zip(*turns, strict=True)]
+
+
+def _burst(function: Callable[[], Any], calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        function()
+    tf.test.experimental.sync_devices()
+    return time.perf_counter() - start
+
+
+def _calls_a_burst(calls: int) -> int:
+    return max(1, round(calls / BURSTS))
+
+
+def _calls(steps: int) -> int:
+    """All calls of a measurement."""
+    each = _calls_a_burst(steps)
+    return max(each, 2) + BURSTS * each

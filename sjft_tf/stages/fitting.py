@@ -61,7 +61,8 @@ class Fitting:
         logger.info(
             "train: %s, %s, %d replica%s, %d images an update", precision(t),
             "compiled by XLA" if compiled else "not compiled by XLA", self.strategy.num_replicas_in_sync,
-            "s" * (self.strategy.num_replicas_in_sync > 1), t.batch_size * t.iter_size,
+            "s" * (self.strategy.num_replicas_in_sync > 1),
+            t.batch_size * t.iter_size // (1 if self.source is not None else 2),
         )  # fmt: skip
 
     def load_checkpoint(self, selection: Selection, number: int) -> Position | None:

@@ -161,8 +161,8 @@ def _profile(run: Run, steps: int) -> Profile:
     fitting.start_round(0)
     with strategy.scope(), watching("profile", "measurements") as progress:
         if t.cache is not None:
-            for _ in itertools.islice(batches(), _calls(steps)):
-                pass  # the first pass over images fills the cache
+            for _ in itertools.islice(batches(), 2 * steps + BURSTS):
+                pass  # all that will be measured: the first pass over images fills the cache
         batch = next(batches())
         groups: list[Callable[[], list[Callable]]] = [  # each makes the iterator that it works on, and then lets it go
             lambda: [functools.partial(next, batches())],
@@ -207,22 +207,16 @@ def gradients_of(model: keras.Model) -> Callable[[Batch], list[tf.Tensor]]:
 def on_one_batch(
     strategy: tf.distribute.Strategy, function: Callable[[Batch], Any], batch: Batch, *, compiled: bool
 ) -> Callable[[], Any]:
-    """`function` of one batch that stays on the devices, on every replica.
-
-    Args:
-        strategy: where the model of `function` is.
-        function: of a replica's batch; what it returns is computed.
-        batch: an element of `replica_batches`.
-        compiled: by XLA.
-    """
+    """`function`, compiled by XLA or not, of an element of `replica_batches` that stays on the devices."""
     function = tf.function(function, jit_compile=True) if compiled else function
-    on_devices = strategy.run(lambda rows: tf.nest.map_structure(tf.identity, rows), args=(batch,))
+    if strategy.num_replicas_in_sync == 1:  # with several, each has its share on its device already
+        batch = tf.nest.map_structure(tf.identity, batch)
 
     @tf.function
     def once(rows: Batch) -> Any:
         return strategy.run(function, args=(rows,))
 
-    return functools.partial(once, on_devices)
+    return functools.partial(once, batch)
 
 
 def median_seconds(functions: Sequence[Callable[[], Any]], calls: int) -> list[float]:
@@ -232,7 +226,7 @@ def median_seconds(functions: Sequence[Callable[[], Any]], calls: int) -> list[f
         functions: called for one more burst before, which does not count.
         calls: of each, in all bursts; fewer where they take longer than `PATIENCE`.
     """
-    each = _calls_a_burst(calls)
+    each = max(1, round(calls / BURSTS))
     for function in functions:
         _burst(function, max(each, 2))
     turns: list[list[float]] = []
@@ -248,13 +242,3 @@ def _burst(function: Callable[[], Any], calls: int) -> float:
         function()
     tf.test.experimental.sync_devices()
     return time.perf_counter() - start
-
-
-def _calls_a_burst(calls: int) -> int:
-    return max(1, round(calls / BURSTS))
-
-
-def _calls(steps: int) -> int:
-    """All calls of a measurement."""
-    each = _calls_a_burst(steps)
-    return max(each, 2) + BURSTS * each

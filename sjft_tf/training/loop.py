@@ -24,6 +24,8 @@ def step_function(model: keras.Model, *, jit_compile: bool = False) -> Step:
         jit_compile: compile the step by XLA.
     """
     strategy = model.distribute_strategy
+    with strategy.scope():
+        _make_variables(model)
     train_step = tf.function(model.train_step, jit_compile=True) if jit_compile else model.train_step
 
     def replica_step(batch: tuple) -> None:
@@ -34,6 +36,17 @@ def step_function(model: keras.Model, *, jit_compile: bool = False) -> Step:
         strategy.run(replica_step, args=(next(iterator),))
 
     return step
+
+
+def _make_variables(model: keras.Model) -> None:
+    """Optimizer and metrics make theirs when first used, which inside a step on several replicas fails."""
+    model.optimizer.build(model.trainable_variables)
+    logits = {head: tf.zeros((1, *output.shape[1:])) for head, output in model.output.items()}
+    labels = {head: tf.zeros(1, tf.int32) for head in logits}
+    weights = {head: tf.ones(1) for head in logits}
+    model.compute_loss(None, labels, logits, weights)
+    model.compute_metrics(None, labels, logits, weights)
+    model.reset_metrics()
 
 
 def replica_batches(strategy: tf.distribute.Strategy, shard: Callable[[Shard], tf.data.Dataset]) -> Iterator:

@@ -19,7 +19,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from sjft_tf.cli import main
 main(["train", sys.argv[1], "--out", sys.argv[2]])
 """
-SETTINGS = "training: {steps_per_round: 4, batch_size: 8, iter_size: 2, learning_rate: 0.05, checkpoint_every: 1}"
+SETTINGS = "training: {steps_per_round: 4, batch_size: 8, learning_rate: 0.05, checkpoint_every: 1}"
 
 
 def start_workers(config, out):

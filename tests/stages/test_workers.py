@@ -19,7 +19,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 from sjft_tf.cli import main
 main(["train", sys.argv[1], "--out", sys.argv[2]])
 """
-SETTINGS = "training: {steps_per_round: 4, batch_size: 8, learning_rate: 0.05, checkpoint_every: 1}"
+SETTINGS = "training: {steps_per_round: 3, batch_size: 8, learning_rate: 0.05, checkpoint_every: 1}"
 
 
 def start_workers(config, out):
@@ -68,8 +68,8 @@ def replicas(config):
 
 def test_a_run_on_two_devices_ends_like_one_on_one(config, replicas, sjft, trained_weights):
     assert sjft("--quiet", "train", config, "--out", config.parent / "one").exit_code == 0
-    # sums over replicas are added in another order than sums over rows
-    assert_same_training(config.parent / "one", replicas, trained_weights, atol=2e-5)
+    # sums over replicas are added in another order than sums over rows; each replica's own statistics would give 1e-2
+    assert_same_training(config.parent / "one", replicas, trained_weights, atol=1e-4)
 
 
 def test_workers_train_like_replicas_also_when_one_is_killed(config, replicas, tmp_path, trained_weights):
@@ -90,4 +90,4 @@ def test_workers_train_like_replicas_also_when_one_is_killed(config, replicas, t
     assert outcomes[0] == outcomes[1] and outcomes[0]
     reach = [re.findall(r"round \d of 2, \d+ source images in reach", text) for text in said]
     assert reach[0] == reach[1]
-    assert_same_training(replicas, out, trained_weights, atol=1e-6)
+    assert_same_training(replicas, out, trained_weights, atol=1e-5)

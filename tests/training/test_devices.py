@@ -30,7 +30,7 @@ def trained(strategy):
             "resnet18v2", target_classes=3, source_classes=4, image_size=16, width=1 / 16, stem="small", bn="per_domain"
         )
         model.compile(joint_sgd(0.05), joint_loss(), weighted_metrics=joint_metrics(), jit_compile=False)
-    data = joint_dataset(target, source, selection, batch_size=8, iter_size=2, image_size=16, steps=3)
+    data = joint_dataset(target, source, selection, batch_size=16, iter_size=2, image_size=16, steps=1)
     logs = model.fit(data, epochs=2, callbacks=[NeighborExpansion(selection, target)], verbose=0).history
     return model, selection.counts, logs["target_cross_entropy"]
 
@@ -38,7 +38,8 @@ one = trained(tf.distribute.get_strategy())
 two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 np.testing.assert_array_equal(one[1], two[1])
 np.testing.assert_allclose(one[2], two[2], rtol=1e-4)
-# Sums over replicas are added in another order than sums over rows; six steps carry that to about 1e-6.
+# Sums over replicas are added in another order than sums over rows, and statistics of few rows make that larger with
+# every update; each replica's own statistics would differ by 1e-2.
 for a, b in zip(one[0].get_weights(), two[0].get_weights()):
     np.testing.assert_allclose(a, b, atol=2e-5)
 batch = next(iter(joint_dataset(target, source, Selection(table, k0=2), batch_size=8, image_size=16, steps=1)))

@@ -24,12 +24,8 @@ class JointModel(keras.Model):
             InputError: a replica gets an odd number of rows, so not as many of the target as of the source.
         """
         images = data[0] if isinstance(data, tuple) else data
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas > 1 and len(self.output_names) > 1 and (images.shape[0] is None or images.shape[0] % 2):
-            raise InputError(
-                f"a batch does not split into equal numbers of target and source images on {replicas} replicas; take a "
-                f"multiple of {2 * replicas} as its size"
-            )
+        if len(self.output_names) > 1:
+            _check_rows(images)
         return self._accumulated_step(data) if len(images.shape) == 5 else super().train_step(data)
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -73,3 +69,15 @@ class JointModel(keras.Model):
         self.compute_metrics(images, labels, outputs, weights)
         zero = tf.UnconnectedGradients.ZERO
         return [tf.convert_to_tensor(g) for g in tape.gradient(scaled, variables, unconnected_gradients=zero)]
+
+
+def _check_rows(images: tf.Tensor) -> None:
+    replicas, rows = tf.distribute.get_strategy().num_replicas_in_sync, images.shape[0]
+    message = (
+        f"a batch does not split into equal numbers of target and source images on {replicas} replicas; take a multiple "
+        f"of {2 * replicas} as its size"
+    )
+    if replicas > 1 and rows is None:  # as with several workers
+        tf.debugging.assert_equal(tf.shape(images)[0] % 2, 0, message)
+    elif replicas > 1 and rows % 2:
+        raise InputError(message)

@@ -42,7 +42,14 @@ def start_workers(config, out):
 def assert_same_training(one, other, trained_weights, atol):
     for number in range(2):
         got = trained_weights(other, number)
-        for name, values in trained_weights(one, number).items():
+        expected = {
+            # the copy of several workers has an optimizer that never made a step
+            name: values
+            for name, values in trained_weights(one, number).items()
+            if not name.startswith("optimizer")
+        }
+        assert len(expected) > 50
+        for name, values in expected.items():
             np.testing.assert_allclose(got[name], values, atol=atol, err_msg=name)
         record = f"selection/round-{number}.npz"
         with np.load(one / record) as a, np.load(other / record) as b:

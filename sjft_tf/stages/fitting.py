@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sjft_tf.config import Experiment
 from sjft_tf.domains import CachedImages, Domain
 from sjft_tf.errors import InputError
 from sjft_tf.preemption import Asked, noting
@@ -52,9 +53,9 @@ class Fitting:
         compiled = jit_compile(t, self.strategy)
         self.model = run.build_model(self.strategy) if devices.in_cluster() else run.model
         with self.strategy.scope():
-            _compile(run, self.model)
+            compile_model(run.experiment, self.model)
         if self.model is not run.model:
-            _compile(run, run.model)
+            compile_model(run.experiment, run.model)
         self.step = step_function(self.model, jit_compile=compiled)
         self.target = self._cached(run.target)
         self.source = None if run.source is None else self._cached(run.source)
@@ -131,14 +132,7 @@ class Fitting:
 
     def dataset(self, selection: Selection, first_step: int = 0, shard: Shard | None = None) -> tf.data.Dataset:
         """The batches of the selection's round."""
-        e, t, a = self.run.experiment, self.run.experiment.training, self.run.experiment.augmentation
-        return joint_dataset(
-            self.target, self.source, selection,
-            batch_size=t.batch_size, iter_size=t.iter_size, image_size=e.image_size,
-            steps=t.steps_per_round, first_step=first_step, seed=e.seed,
-            geometry=a.geometry, color=a.color, pca_noise=a.pca_noise,
-            target_sampling=t.target_sampling, max_per_class=t.max_per_class, shard=shard,
-        )  # fmt: skip
+        return round_data(self.run.experiment, self.target, self.source, selection, first_step, shard)
 
     def _means(self) -> dict:
         means = {name: float(value) for name, value in self.model.get_metrics_result().items()}
@@ -185,10 +179,10 @@ def start_afresh(model: keras.Model, step: int, seed: tuple[int, int]) -> None:
         state.assign(np.random.SeedSequence((*seed, position)).generate_state(state.shape[0]))
 
 
-def _compile(run: Run, model: keras.Model) -> None:
-    t = run.experiment.training
-    span = t.steps_per_round * (1 if t.restart else run.experiment.selection.rounds)
-    heads = tuple(model.output_names)
+def compile_model(experiment: Experiment, model: keras.Model) -> None:
+    """Give the model the experiment's optimizer, losses and metrics."""
+    t, heads = experiment.training, tuple(model.output_names)
+    span = t.steps_per_round * (1 if t.restart else experiment.selection.rounds)
     model.compile(
         optimizer=joint_sgd(
             learning_rate_schedule(t.schedule, t.learning_rate, span, lr_step=t.lr_step),
@@ -200,6 +194,25 @@ def _compile(run: Run, model: keras.Model) -> None:
         loss_weights={head: t.source_loss_weight if head == "source" else 1.0 for head in heads},
         weighted_metrics=joint_metrics(heads),
         jit_compile=False,  # `step_function` compiles
+    )  # fmt: skip
+
+
+def round_data(
+    experiment: Experiment,
+    target: Domain,
+    source: Domain | None,
+    selection: Selection,
+    first_step: int = 0,
+    shard: Shard | None = None,
+) -> tf.data.Dataset:
+    """The batches of the selection's round as the experiment wants them."""
+    t, a = experiment.training, experiment.augmentation
+    return joint_dataset(
+        target, source, selection,
+        batch_size=t.batch_size, iter_size=t.iter_size, image_size=experiment.image_size,
+        steps=t.steps_per_round, first_step=first_step, seed=experiment.seed,
+        geometry=a.geometry, color=a.color, pca_noise=a.pca_noise,
+        target_sampling=t.target_sampling, max_per_class=t.max_per_class, shard=shard,
     )  # fmt: skip
 
 

@@ -1,0 +1,141 @@
+"""Every setting of training reaches what it is about; what that then does is tested where it is done."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sjft_tf.config import parse_experiment
+from sjft_tf.domains import ImageFolder
+from sjft_tf.models import PerDomainBatchNormalization
+from sjft_tf.retrieval import NeighborTable
+from sjft_tf.selection import Selection
+from sjft_tf.stages.fitting import compile_model, round_data, start_afresh
+from sjft_tf.stages.model import build_model, jit_compile, precision
+from sjft_tf.stages.train import make_selection
+
+
+@pytest.fixture(scope="module")
+def experiment(config_text):
+    return lambda *settings: parse_experiment(config_text, settings)
+
+
+def _two_heads():
+    image = keras.Input((4,))
+    return keras.Model(image, {name: keras.layers.Dense(2, name=name)(image) for name in ("target", "source")})
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "value"),
+    [
+        ("momentum=0.5", "momentum", 0.5),
+        ("weight_decay=0.25", "coupled_weight_decay", 0.25),
+        ("decay_head_biases=true", "decay_head_biases", True),
+        ("decay_bn=false", "decay_bn", False),
+        ("head_learning_rate=3", "head_learning_rate", 3),
+        ("head_bias_learning_rate=2", "head_bias_learning_rate", 2),
+    ],
+)
+def test_settings_of_the_optimizer_reach_it(experiment, setting, key, value):
+    found = []
+    for settings in ([], [f"training.{setting}"]):
+        model = _two_heads()
+        compile_model(experiment(*settings), model)
+        found.append(model.optimizer.get_config()[key])
+    assert found[0] != value and found[1] == value
+
+
+def test_the_source_loss_counts_by_its_weight(experiment):
+    losses = []
+    for weight in (1, 3):
+        keras.utils.set_random_seed(0)
+        model = _two_heads()
+        compile_model(experiment(f"training.source_loss_weight={weight}"), model)
+        labels = {"target": np.zeros(2), "source": np.ones(2)}
+        losses.append(model.evaluate(np.ones((2, 4)), labels, verbose=0, return_dict=True))
+    assert losses[0]["source_cross_entropy"] == pytest.approx(losses[1]["source_cross_entropy"])
+    assert losses[1]["loss"] - losses[0]["loss"] == pytest.approx(2 * losses[0]["source_cross_entropy"], rel=1e-5)
+
+
+def test_the_schedule_goes_by_rounds_or_over_all_of_them_and_by_lr_step(experiment):
+    def rate(step, *settings):
+        model = _two_heads()
+        compile_model(experiment("training.steps_per_round=30", "training.learning_rate=1", *settings), model)
+        start_afresh(model, step, (0, 0))
+        return float(model.optimizer.learning_rate)
+
+    # two rounds of 30 steps: a tenth after each 10, or after each 20
+    assert [rate(step) for step in (9, 10, 20)] == pytest.approx([1, 0.1, 0.01])
+    assert [rate(step, "training.restart=false") for step in (19, 20, 40)] == pytest.approx([1, 0.1, 0.01])
+    assert [rate(step, "training.lr_step=4") for step in (3, 4, 13)] == pytest.approx([1, 0.1, 0.001])
+    assert rate(15, "training.schedule=cosine") == pytest.approx(0.5)
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    indices = np.stack([rng.permutation(24)[:10] for _ in range(12)]).astype(np.int32)
+    return NeighborTable(indices, np.tile(np.arange(10, dtype=np.float32), (12, 1)))
+
+
+def test_settings_of_the_selection_reach_it(experiment, table, image_folders):
+    def selection(*settings):
+        run = types.SimpleNamespace(experiment=experiment(*settings), source=ImageFolder(image_folders["source"]))
+        made = make_selection(run, table)
+        made.advance(np.zeros(12), np.zeros(12, bool))
+        return made
+
+    assert selection().counts.max() == 10
+    assert selection("selection.level_cap=2").counts.max() == 4
+    in_reach = np.bincount(np.unique(table.indices[:, :4]) // 6, minlength=4)  # six images a class
+    least = int(in_reach.min()) + 1
+    reduced = selection("selection.level_cap=2", f"selection.min_per_class={least}")
+    assert reduced.reachable == in_reach[in_reach >= least].sum() < in_reach.sum()
+
+
+@pytest.fixture(scope="module")
+def drawn(image_folders, table):
+    target, source = (ImageFolder(image_folders[role]) for role in ("target", "source"))
+
+    def images(experiment):
+        selection = Selection(table, k0=2)
+        selection.advance(np.zeros(12), np.arange(12) % 2 == 0)
+        return np.stack([batch[0] for batch in round_data(experiment, target, source, selection)])
+
+    return images
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "augmentation.geometry=crop", "augmentation.geometry=squash", "augmentation.color=0.5",
+        "augmentation.pca_noise=0", "training.target_sampling=level", "training.max_per_class=1", "seed=1",
+    ],
+)  # fmt: skip
+def test_settings_of_the_data_change_them(experiment, drawn, setting):
+    smaller = "training.batch_size=6"  # a batch of three target images seldom has all three classes
+    one, other = drawn(experiment(smaller)), drawn(experiment(smaller, setting))
+    assert one.shape == other.shape and (one != other).any()
+
+
+def test_an_update_has_as_many_batches_as_set(experiment, drawn):
+    assert drawn(experiment("training.iter_size=3")).shape == (3, 8, 3, 16, 16, 3)
+
+
+def test_batch_normalization_is_as_set(experiment):
+    def normalizations(*settings):
+        model = build_model(experiment(*settings), 3, 4, tf.distribute.get_strategy())
+        return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+    assert not any(isinstance(layer, PerDomainBatchNormalization) for layer in normalizations())
+    assert all(isinstance(layer, PerDomainBatchNormalization) for layer in normalizations("model.bn=per_domain"))
+    assert {layer.momentum for layer in normalizations("model.bn_momentum=0.5")} == {0.5}
+
+
+def test_precision_and_compilation_are_what_is_set_or_what_suits_a_processor(experiment):
+    here = tf.distribute.get_strategy()
+    assert (precision(experiment().training), jit_compile(experiment().training, here)) == ("float32", False)
+    given = experiment("training.precision=mixed_bfloat16", "training.jit_compile=true").training
+    assert (precision(given), jit_compile(given, here)) == ("mixed_bfloat16", True)

@@ -24,9 +24,10 @@ class JointModel(keras.Model):
             InputError: a replica gets an odd number of rows, so not as many of the target as of the source.
         """
         images = data[0] if isinstance(data, tuple) else data
+        shape = tf.TensorShape(images.shape)
         if len(self.output_names) > 1:
-            _check_rows(images)
-        return self._accumulated_step(data) if len(images.shape) == 5 else super().train_step(data)
+            _check_rows(images, shape)
+        return self._accumulated_step(data) if shape.rank == 5 else super().train_step(data)
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Under a strategy, `fit` first builds loss and metrics for a batch of its data; of several it must see one.
@@ -71,13 +72,15 @@ class JointModel(keras.Model):
         return [tf.convert_to_tensor(g) for g in tape.gradient(scaled, variables, unconnected_gradients=zero)]
 
 
-def _check_rows(images: tf.Tensor) -> None:
-    replicas, rows = tf.distribute.get_strategy().num_replicas_in_sync, images.shape[0]
+def _check_rows(images: tf.Tensor, shape: tf.TensorShape) -> None:
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
     message = (
         f"a batch does not split into equal numbers of target and source images on {replicas} replicas; take a multiple "
         f"of {2 * replicas} as its size"
     )
-    if replicas > 1 and rows is None:  # as with several workers
-        tf.debugging.assert_equal(tf.shape(images)[0] % 2, 0, message)
-    elif replicas > 1 and rows % 2:
+    if replicas == 1:
+        return
+    if shape.rank is None or (shape[0] is not None and shape[0] % 2):  # parts of different sizes have no common shape
         raise InputError(message)
+    if shape[0] is None:  # as with several workers
+        tf.debugging.assert_equal(tf.shape(images)[0] % 2, 0, message)

@@ -75,7 +75,8 @@ def test_the_rounds_of_a_run_become_their_mean(sjft, finished, rounds, image_fol
     fusion, final = json.loads((out / "fusion.json").read_text()), figures(answers)
     assert fusion["members"] == [{"run": "run", "round": i, **figures(alone)} for i, alone in enumerate(rounds)]
     per_class = fusion["test"]["final"].pop("per_class")
-    assert fusion["test"]["final"] == final
+    assert {name: fusion["test"]["final"][name] for name in final} == final
+    assert sum(found["n"] for found in fusion["test"]["final"]["reliability"]) == fusion["test"]["n"]
     assert {key: fusion["test"][key] for key in ("n", "view")} == {"n": 15, "view": "center"}
     assert np.mean(list(per_class.values())) == final["accuracy"] and list(per_class) == ["ash", "birch", "cedar"]
     assert f"fusion of 2: mean class accuracy {fusion['test']['final']['accuracy']:.1%}" in result.stdout

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from sjft_tf.models import HEADS
+
 POINTS = 50
-HEADS = ("target", "source")
 METRICS = ("accuracy", "cross_entropy")
 
 

@@ -158,7 +158,6 @@ class Fitting:
         e, t = self.run.experiment, self.run.experiment.training
         if t.cache is None:
             return domain
-
         side = largest_side(e.image_size, e.augmentation.geometry)
         return CachedImages(domain, t.cache, short_side=side, max_bytes=round(t.cache_gb * 1e9))
 

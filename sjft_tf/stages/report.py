@@ -26,9 +26,7 @@ from sjft_tf.stages.descriptors import search
 from sjft_tf.stages.evaluate import evaluate, predictions
 from sjft_tf.stages.progress_page import training_fields
 from sjft_tf.stages.run import Run
-from sjft_tf.stages.setting import setting_of
 from sjft_tf.stages.train import completed_rounds
-from sjft_tf.stages.warnings import warnings
 
 GALLERY_ROWS = 8
 HUBS = 8
@@ -132,17 +130,16 @@ def spread_positions(n: int, count: int = GALLERY_ROWS) -> np.ndarray:
 def _report_data(run: Run, metrics: dict) -> ReportData:
     e, table = run.experiment, search(run) if run.needs_neighbors else None
     rounds = completed_rounds(run)
-    fields = training_fields(run, rounds)
     test = metrics["test"] or {"rounds": [], "view": e.evaluation.view, "final": {}}
     drew_neighbors = e.selection.mode == "selective"
     gallery = [gallery_row(run, table, i) for i in spread_positions(len(run.target))] if table is not None else []
     return ReportData(
-        **{**fields, "history": _with_warnings(run, fields["history"], fields["counts_per_round"], table)},
+        **training_fields(run, rounds),
         test_rounds=test["rounds"],
         test_view=test["view"],
         ece=test["final"].get("ece"),
         reliability=test["final"].get("reliability", ()),
-        best_round=test["final"].get("best_round"),
+        best_round=metrics["best_round"],
         class_names=list(run.target.class_names),
         confusion=_confusion(run) if run.test is not None else None,
         gallery=gallery,
@@ -155,12 +152,3 @@ def _confusion(run: Run) -> np.ndarray:
     arrays = predictions(run)
     assert arrays is not None  # `evaluate` made them
     return confusion_matrix(arrays["labels"], arrays["probabilities"].argmax(axis=-1), len(run.target.class_names))
-
-
-def _with_warnings(run: Run, history: list[dict], counts: list[np.ndarray], table: NeighborTable | None) -> list[dict]:
-    """The history with what was noticed after each round, also of runs that were trained before anybody looked."""
-    setting = setting_of(run, None if table is None else table.max_k)
-    return [
-        entry if "warnings" in entry else {**entry, "warnings": warnings(history[:n], setting, counts)}
-        for n, entry in enumerate(history, start=1)
-    ]

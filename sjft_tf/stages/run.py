@@ -32,6 +32,7 @@ from sjft_tf.stages import devices
 from sjft_tf.stages.banks import build_bank
 from sjft_tf.stages.model import build_model
 from sjft_tf.stages.watching import watching
+from sjft_tf.training import check_split
 
 PACKAGES = ("sjft-tf", "tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-image", "tensorflow-datasets")
 ROLES = ("target", "validation", "test", "source")
@@ -72,7 +73,9 @@ class Run:
             InputError: a domain, backbone, bank or weights file cannot be used, or they do not fit together.
         """
         self.check_domains()
-        self._check_replicas()
+        check_split(
+            "training.batch_size", self.experiment.training.batch_size, devices.strategy().num_replicas_in_sync
+        )  # fmt: skip
         is_new = not self.folder.config.exists()
         if is_new:
             _ = self.model
@@ -97,14 +100,6 @@ class Run:
             left_out = f"; {len(domain.rejected)} files left out, see rejected.csv" if domain.rejected else ""
             n_classes = len(domain.class_names)
             logger.info("%s: %s, %d images, %d classes%s", role, domain.name, len(domain), n_classes, left_out)
-
-    def _check_replicas(self) -> None:
-        rows, replicas = self.experiment.training.batch_size, devices.strategy().num_replicas_in_sync
-        if rows % (2 * replicas):
-            raise InputError(
-                f"training.batch_size is {rows}, which does not split into equal numbers of target and source images on "
-                f"{replicas} replicas; take a multiple of {2 * replicas}"
-            )
 
     def domains(self) -> dict[str, Domain]:
         """The domains that the experiment names, by role."""

@@ -8,7 +8,7 @@ from sjft_tf.training.checkpoint import Position, load_checkpoint, save_checkpoi
 from sjft_tf.training.conflict import Conflict, gradient_conflict
 from sjft_tf.training.loop import replica_batches, step_function
 from sjft_tf.training.losses import joint_loss, joint_metrics
-from sjft_tf.training.pipeline import Shard, joint_dataset
+from sjft_tf.training.pipeline import Shard, check_split, joint_dataset
 from sjft_tf.training.prediction import model_image_size, predict
 from sjft_tf.training.resume import Checkpoints
 from sjft_tf.training.rounds import NeighborExpansion, RoundEnd, end_round
@@ -22,6 +22,7 @@ __all__ = [
     "Position",
     "RoundEnd",
     "Shard",
+    "check_split",
     "end_round",
     "gradient_conflict",
     "joint_dataset",

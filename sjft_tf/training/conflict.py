@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from sjft_tf.errors import InputError
+from sjft_tf.models import HEADS
 
-HEADS = ("target", "source")
 # Keyed weakly, and the functions in it hold their model weakly, so that a model that nobody uses is freed.
 _traced: weakref.WeakKeyDictionary[keras.Model, Callable] = weakref.WeakKeyDictionary()
 

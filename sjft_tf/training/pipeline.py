@@ -186,15 +186,19 @@ def _keras_batch(
     return images, labels, weights
 
 
-def _check(target: Domain, source: Domain | None, selection: Selection, batch_size: int, shard: Shard) -> None:
-    replicas = shard.workers * shard.replicas
-    if batch_size < 2 or batch_size % 2:
-        raise InputError(f"batch_size is {batch_size}; it must be even, half target and half source images")
+def check_split(name: str, batch_size: int, replicas: int) -> None:
+    """Raise InputError, by `name`, unless every replica gets whole pairs of a target and a source image."""
     if batch_size % (2 * replicas):
         raise InputError(
-            f"batch_size is {batch_size}, which does not split into equal numbers of target and source images on "
+            f"{name} is {batch_size}, which does not split into equal numbers of target and source images on "
             f"{replicas} replicas; take a multiple of {2 * replicas}"
         )
+
+
+def _check(target: Domain, source: Domain | None, selection: Selection, batch_size: int, shard: Shard) -> None:
+    if batch_size < 2 or batch_size % 2:
+        raise InputError(f"batch_size is {batch_size}; it must be even, half target and half source images")
+    check_split("batch_size", batch_size, shard.workers * shard.replicas)
     if selection.mode != "none" and source is None:
         raise InputError(f"selection mode {selection.mode!r} draws source images, but source is None")
     selection.check_target(target.name, len(target))

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-HEADS = ("target", "source")
+from sjft_tf.models import HEADS
 
 
 @keras.saving.register_keras_serializable("sjft_tf")

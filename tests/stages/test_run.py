@@ -99,6 +99,16 @@ def test_tensorboard_has_every_round(finished):
     assert seen["reachable"] == [entry["reachable"] for entry in history]
 
 
+def test_the_page_names_the_round_that_was_best_by_validation(sjft, finished, tmp_path):
+    path, run, _ = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    metrics = json.loads((out / "metrics.json").read_text())
+    (out / "metrics.json").write_text(json.dumps({**metrics, "best_round": 0}))
+    (out / "report.html").unlink()
+    assert sjft("report", path, "--out", out).exit_code == 0
+    assert "Validation accuracy was highest after round 1" in (out / "report.html").read_text()
+
+
 def test_a_second_start_makes_nothing_again(sjft, finished):
     path, run, _ = finished
     made = ("neighbors.npz", "round-0.npz", "round-1.weights.h5", "metrics.json", "model.keras", "saved_model.pb")

@@ -14,7 +14,8 @@ import measuring
 import numpy as np
 from steps_of_training import tiny_model
 
-from sjft_tf.domains import center_view, image_batches
+from sjft_tf.domains import image_batches
+from sjft_tf.images import center_view
 from sjft_tf.models import joint_model
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection

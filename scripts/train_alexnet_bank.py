@@ -23,8 +23,8 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
-from sjft_tf.descriptors.alexnet_weights import AlexNetWeights, read_alexnet_weights, save_alexnet_weights
 from sjft_tf.domains import ImageFolder, image_batches
+from sjft_tf.models.weights.alexnet import AlexNetWeights, read_alexnet_weights, save_alexnet_weights
 
 SIDE, CROP, BATCH = 64, 56, 128
 MEAN = (104.0, 117.0, 123.0)  # blue, green, red

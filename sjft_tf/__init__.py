@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, TFRecordImages, Union
     from sjft_tf.errors import InputError
     from sjft_tf.evaluation import accuracy, mean_class_accuracy
+    from sjft_tf.inference import predict
     from sjft_tf.models import JointModel, classifier, joint_model, load_weights
     from sjft_tf.retrieval import NeighborTable, find_neighbors, search_exact, symmetric_kl
     from sjft_tf.selection import Selection, entropy, expand_counts
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         joint_loss,
         joint_metrics,
         joint_sgd,
-        predict,
         replica_batches,
         step_function,
     )

@@ -270,7 +270,7 @@ def _open_run(
         experiment = configs.load_experiment(config, overrides)
         folder = RunFolder(out)
         from sjft_tf import stages
-        from sjft_tf.stages import devices
+        from sjft_tf.training import devices
 
         devices.strategy()  # before TensorFlow computes anything
         if not devices.is_chief():

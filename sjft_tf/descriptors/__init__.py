@@ -2,7 +2,6 @@
 
 from sjft_tf.descriptors.alexnet import alexnet
 from sjft_tf.descriptors.alexnet_bank import AlexNetBank
-from sjft_tf.descriptors.alexnet_weights import AlexNetWeights, read_alexnet_weights, save_alexnet_weights
 from sjft_tf.descriptors.bank import FilterBank
 from sjft_tf.descriptors.convolution_bank import ConvolutionBank
 from sjft_tf.descriptors.described import DescribedDomain
@@ -16,7 +15,6 @@ from sjft_tf.descriptors.store import DescriptorStore
 
 __all__ = [
     "AlexNetBank",
-    "AlexNetWeights",
     "BinEdges",
     "ConvolutionBank",
     "DescribedDomain",
@@ -32,6 +30,4 @@ __all__ = [
     "alexnet",
     "describe",
     "fit_bin_edges",
-    "read_alexnet_weights",
-    "save_alexnet_weights",
 ]

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from sjft_tf.descriptors.alexnet_weights import KERNEL_SHAPES, AlexNetWeights
 from sjft_tf.errors import InputError
+from sjft_tf.models.weights.alexnet import KERNEL_SHAPES, AlexNetWeights
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 _POOLED = ("conv1", "conv2")  # layers that a pooling follows

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from sjft_tf import files
 from sjft_tf.descriptors.alexnet import LAYERS, alexnet
-from sjft_tf.descriptors.alexnet_weights import AlexNetWeights, read_alexnet_weights
 from sjft_tf.descriptors.bank import of_groups
 from sjft_tf.errors import InputError
+from sjft_tf.models.weights.alexnet import AlexNetWeights, read_alexnet_weights
 
 EMBEDDED = "alexnet-tiny-imagenet"
 TAPS = {"pre_relu": "conv", "post_relu": "relu"}

@@ -11,9 +11,10 @@ import tensorflow as tf
 from sjft_tf.descriptors import histograms
 from sjft_tf.descriptors.bank import FilterBank
 from sjft_tf.descriptors.edges import BinEdges, check_binning, edges_from_counts
-from sjft_tf.domains import Domain, image_batches, squashed_view
+from sjft_tf.domains import Domain, image_batches
 from sjft_tf.errors import InputError
 from sjft_tf.files import digest
+from sjft_tf.images import squashed_view
 from sjft_tf.progress import Progress
 
 

@@ -24,9 +24,9 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf import files
-from sjft_tf.domains.decoding import WindowedImage, as_pixels, decode
 from sjft_tf.domains.domain import Domain
 from sjft_tf.errors import InputError
+from sjft_tf.images.decoding import WindowedImage, as_pixels, decode
 
 _RULES = 1  # raise it when images come to be resized or kept in another way
 _SHARD_BYTES = 1 << 25  # waiting in memory at most, before they are written together

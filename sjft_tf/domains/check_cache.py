@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from sjft_tf.domains.decoding import MAX_PIXELS
 from sjft_tf.errors import InputError
 from sjft_tf.files import load_arrays, save_arrays
+from sjft_tf.images.decoding import MAX_PIXELS
 
 _RULES = [1, MAX_PIXELS]  # raise the first number when the decoder comes to accept or refuse other files
 _NUMBERS = {"size": np.int64, "changed_ns": np.int64, "hash": np.uint64}

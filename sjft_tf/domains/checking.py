@@ -13,8 +13,8 @@ from collections.abc import Generator, Iterator, Sequence
 import tensorflow as tf
 
 from sjft_tf.domains.check_cache import CheckedFile, read_cache, write_cache
-from sjft_tf.domains.decoding import MAX_PIXELS, decode
-from sjft_tf.domains.tolerant import try_views
+from sjft_tf.images.decoding import MAX_PIXELS, decode
+from sjft_tf.images.tolerant import try_views
 from sjft_tf.progress import Progress
 
 _MAX_BYTES = 4 * MAX_PIXELS  # an uncompressed image of the most pixels

@@ -16,8 +16,8 @@ import PIL.Image
 
 from sjft_tf import files
 from sjft_tf.domains.domain import Rejected
-from sjft_tf.domains.geometry import enlarged
 from sjft_tf.errors import InputError
+from sjft_tf.images.geometry import enlarged
 
 Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

@@ -4,7 +4,7 @@ from sjft_tf.models.accumulation import JointModel
 from sjft_tf.models.backbones import backbone_names, build_trunk
 from sjft_tf.models.joint_model import classifier, joint_model
 from sjft_tf.models.normalization import PerDomainBatchNormalization, recalibrate_batch_normalization
-from sjft_tf.models.weights import HEADS, WeightReport, load_weights
+from sjft_tf.models.weights.loading import HEADS, WeightReport, load_weights
 
 __all__ = [
     "HEADS",

@@ -8,7 +8,7 @@ from sjft_tf.errors import InputError
 from sjft_tf.models.accumulation import JointModel
 from sjft_tf.models.backbones import build_trunk
 from sjft_tf.models.normalization import as_plain_keras
-from sjft_tf.models.weights import load_weights
+from sjft_tf.models.weights.loading import load_weights
 
 _HEAD_STDDEV = 0.01  # specification 4.5
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from sjft_tf.domains import enlarged
 from sjft_tf.errors import InputError
+from sjft_tf.images import enlarged
 
 
 class DataRow(TypedDict, total=False):

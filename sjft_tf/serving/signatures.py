@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from sjft_tf.domains import center_view, try_views
+from sjft_tf.images import center_view, try_views
 from sjft_tf.serving.warmup import write_warmup_requests
 
 BYTES_SIGNATURE = "serving_default"

@@ -19,11 +19,11 @@ from sjft_tf.evaluation import (
     per_class_csv,
     reliability,
 )
+from sjft_tf.inference import predict
 from sjft_tf.reporting.words import printable
 from sjft_tf.stages.run import Run
 from sjft_tf.stages.train import train
 from sjft_tf.stages.watching import watching
-from sjft_tf.training import predict
 
 logger = logging.getLogger(__name__)
 

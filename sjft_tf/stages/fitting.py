@@ -14,7 +14,6 @@ from sjft_tf.domains import CachedImages, Domain
 from sjft_tf.errors import InputError
 from sjft_tf.preemption import Asked, noting
 from sjft_tf.selection import Selection
-from sjft_tf.stages import devices
 from sjft_tf.stages.curves import LossCurves
 from sjft_tf.stages.model import jit_compile, precision
 from sjft_tf.stages.run import Run
@@ -22,6 +21,7 @@ from sjft_tf.stages.watching import watching
 from sjft_tf.training import (
     Position,
     Shard,
+    devices,
     gradient_conflict,
     joint_dataset,
     joint_loss,

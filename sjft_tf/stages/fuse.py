@@ -11,6 +11,7 @@ import numpy as np
 from sjft_tf.config import load_experiment
 from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
+from sjft_tf.inference import predict
 from sjft_tf.run_folder import RunFolder
 from sjft_tf.serving import MemberRow, check_fusion_folder, export_probabilities, fused, own_copy, softmax_classifier
 from sjft_tf.stages.evaluate import figures, measured
@@ -18,7 +19,6 @@ from sjft_tf.stages.export import card_of
 from sjft_tf.stages.run import Run
 from sjft_tf.stages.train import completed_rounds
 from sjft_tf.stages.watching import watching
-from sjft_tf.training import predict
 
 logger = logging.getLogger(__name__)
 

@@ -20,13 +20,12 @@ import tensorflow as tf
 from sjft_tf.config import Experiment, Mode
 from sjft_tf.errors import InputError
 from sjft_tf.run_folder import RunFolder
-from sjft_tf.stages import devices
 from sjft_tf.stages.fitting import Fitting
 from sjft_tf.stages.model import jit_compile, precision
 from sjft_tf.stages.run import Run
 from sjft_tf.stages.train import make_selection
 from sjft_tf.stages.watching import watching
-from sjft_tf.training import largest_side, replica_batches
+from sjft_tf.training import devices, largest_side, replica_batches
 
 Batch = tuple[tf.Tensor, dict, dict]
 

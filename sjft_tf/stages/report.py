@@ -7,9 +7,9 @@ import time
 
 import numpy as np
 
-from sjft_tf.domains import decode
 from sjft_tf.errors import InputError
 from sjft_tf.evaluation import confusion_matrix
+from sjft_tf.images import decode
 from sjft_tf.reporting import (
     RANKS,
     Borrowing,

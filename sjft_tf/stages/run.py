@@ -28,11 +28,10 @@ from sjft_tf.domains import (
 from sjft_tf.errors import InputError
 from sjft_tf.run_folder import RunFolder
 from sjft_tf.selection import deepest_count
-from sjft_tf.stages import devices
 from sjft_tf.stages.banks import build_bank
 from sjft_tf.stages.model import build_model
 from sjft_tf.stages.watching import watching
-from sjft_tf.training import check_split
+from sjft_tf.training import check_split, devices
 
 PACKAGES = ("sjft-tf", "tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-image", "tensorflow-datasets")
 ROLES = ("target", "validation", "test", "source")

@@ -9,20 +9,20 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf import files
-from sjft_tf.domains import center_view, image_batches
+from sjft_tf.diagnostics import Setting, warnings
+from sjft_tf.domains import image_batches
 from sjft_tf.errors import InputError
 from sjft_tf.evaluation import accuracy, mean_class_accuracy
+from sjft_tf.images import center_view
+from sjft_tf.inference import predict
 from sjft_tf.models import recalibrate_batch_normalization
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
-from sjft_tf.stages import devices
 from sjft_tf.stages.descriptors import search
 from sjft_tf.stages.fitting import Fitting, diverged
 from sjft_tf.stages.progress_page import report_progress
 from sjft_tf.stages.run import Run
-from sjft_tf.stages.setting import Setting, setting_of
-from sjft_tf.stages.warnings import warnings
-from sjft_tf.training import Position, RoundEnd, end_round, predict
+from sjft_tf.training import Position, RoundEnd, devices, end_round
 
 ROUND = {"counts": np.int32, "entropies": np.float32, "correct": np.bool_, "weights": np.str_}
 logger = logging.getLogger(__name__)
@@ -213,4 +213,16 @@ def _log_round(entry: dict, rounds: int) -> None:
         "" if source_loss is None else f", source loss {source_loss:.3f}",
         entry["n_wrong"], entry["n_uncertain"], entry["n_settled"],
         "" if validation is None else f"; validation mean class accuracy {validation:.1%}",
+    )  # fmt: skip
+
+
+def setting_of(run: Run, max_k: int | None) -> Setting:
+    """The setting of a run; `max_k` is the width of its neighbor table."""
+    s, source = run.experiment.selection, run.source
+    return Setting(
+        mode=s.mode, rounds=s.rounds, k0=s.k0, sigma0=s.sigma0, level_cap=s.level_cap, max_k=max_k,
+        n_target=len(run.target), n_target_classes=len(run.target.class_names),
+        n_validation=len(run.validation) if run.validation is not None else 0,
+        n_source=len(source) if source is not None else 0,
+        n_source_classes=len(source.class_names) if source is not None else 0,
     )  # fmt: skip

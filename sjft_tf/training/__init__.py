@@ -9,7 +9,6 @@ from sjft_tf.training.conflict import Conflict, gradient_conflict
 from sjft_tf.training.loop import replica_batches, step_function
 from sjft_tf.training.losses import joint_loss, joint_metrics
 from sjft_tf.training.pipeline import Shard, check_split, joint_dataset
-from sjft_tf.training.prediction import model_image_size, predict
 from sjft_tf.training.resume import Checkpoints
 from sjft_tf.training.rounds import NeighborExpansion, RoundEnd, end_round
 from sjft_tf.training.sgd import CoupledSGD, joint_sgd, learning_rate_schedule
@@ -32,8 +31,6 @@ __all__ = [
     "largest_side",
     "learning_rate_schedule",
     "load_checkpoint",
-    "model_image_size",
-    "predict",
     "replica_batches",
     "save_checkpoint",
     "step_function",

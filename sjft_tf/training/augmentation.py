@@ -8,7 +8,7 @@ import math
 
 import tensorflow as tf
 
-from sjft_tf.domains import WindowedImage, enlarged
+from sjft_tf.images import WindowedImage, enlarged
 
 GEOMETRIES = ("scale", "crop", "squash")
 """How `augmented_crop` resizes."""

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from sjft_tf.domains import Domain
+from sjft_tf.inference import predict
 from sjft_tf.selection import Outcome, Selection, entropy
-from sjft_tf.training.prediction import predict
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.descriptors import AlexNetWeights, alexnet
-from sjft_tf.descriptors.alexnet_weights import KERNEL_SHAPES
+from sjft_tf.descriptors import alexnet
 from sjft_tf.errors import InputError
+from sjft_tf.models.weights import AlexNetWeights
+from sjft_tf.models.weights.alexnet import KERNEL_SHAPES
 
 
 def draw_weights(layout, last="conv5", seed=0):

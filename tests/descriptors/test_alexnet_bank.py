@@ -9,16 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.descriptors import (
-    AlexNetBank,
-    AlexNetWeights,
-    HistogramDescriber,
-    alexnet,
-    fit_bin_edges,
-    save_alexnet_weights,
-)
-from sjft_tf.descriptors.alexnet_weights import KERNEL_SHAPES
+from sjft_tf.descriptors import AlexNetBank, HistogramDescriber, alexnet, fit_bin_edges
 from sjft_tf.errors import InputError
+from sjft_tf.models.weights import AlexNetWeights, save_alexnet_weights
+from sjft_tf.models.weights.alexnet import KERNEL_SHAPES
 
 SIZE = 64
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "train_alexnet_bank.py"

@@ -7,9 +7,10 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from sjft_tf.domains import CachedImages, decode
+from sjft_tf.domains import CachedImages
 from sjft_tf.errors import InputError
 from sjft_tf.files import digest
+from sjft_tf.images import decode
 
 in_graph = tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)])
 SIDE, PLENTY = 12, 1 << 24

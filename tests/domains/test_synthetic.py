@@ -4,8 +4,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from sjft_tf.domains import SyntheticImages, enlarged, squashed_view, synthetic
+from sjft_tf.domains import SyntheticImages, synthetic
 from sjft_tf.errors import InputError
+from sjft_tf.images import enlarged, squashed_view
 
 SIZE = 32
 

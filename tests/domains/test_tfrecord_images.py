@@ -7,8 +7,9 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from sjft_tf.domains import TFRecordImages, decode
+from sjft_tf.domains import TFRecordImages
 from sjft_tf.errors import InputError
+from sjft_tf.images import decode
 
 
 def png(pixels):

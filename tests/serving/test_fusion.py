@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.domains import center_view, decode
 from sjft_tf.errors import InputError
+from sjft_tf.images import center_view, decode
 from sjft_tf.serving import (
     check_fusion_folder,
     export_classifier,

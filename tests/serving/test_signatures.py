@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.domains import center_view, decode
+from sjft_tf.images import center_view, decode
 from sjft_tf.models import classifier
 
 SIDE = 16

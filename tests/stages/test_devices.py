@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sjft_tf.errors import InputError
-from sjft_tf.stages import devices
+from sjft_tf.training import devices
 
 CLUSTER = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
 

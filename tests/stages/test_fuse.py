@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from sjft_tf import config
-from sjft_tf.domains import ImageFolder, center_view, decode
+from sjft_tf.domains import ImageFolder
+from sjft_tf.images import center_view, decode
 from sjft_tf.run_folder import RunFolder
 from sjft_tf.stages import Run
 from sjft_tf.stages.fuse import common, fusion_of, opened

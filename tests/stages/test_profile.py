@@ -116,7 +116,7 @@ def test_a_run_prints_finite_numbers_and_leaves_no_file(tmp_path, monkeypatch, c
 
 
 def test_several_workers_are_refused(tmp_path, monkeypatch, config_text, sjft):
-    from sjft_tf.stages import devices
+    from sjft_tf.training import devices
 
     monkeypatch.setattr(devices, "in_cluster", lambda: True)
     (tmp_path / "config.yaml").write_text(config_text)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from sjft_tf.config import parse_experiment
-from sjft_tf.domains import ImageFolder, decode
+from sjft_tf.domains import ImageFolder
 from sjft_tf.files import write_json
+from sjft_tf.images import decode
 from sjft_tf.reporting import Certificate
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.run_folder import RunFolder

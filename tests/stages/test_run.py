@@ -15,7 +15,8 @@ import pytest
 
 from sjft_tf import config
 from sjft_tf.cli import main
-from sjft_tf.domains import ImageFolder, center_view, decode
+from sjft_tf.domains import ImageFolder
+from sjft_tf.images import center_view, decode
 from sjft_tf.run_folder import RunFolder
 
 OUTPUTS = ("bin_edges.npz", "neighbors.npz", "selection/round-0.npz", "selection/round-1.npz", "predictions.npz",

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from sjft_tf.domains import as_pixels, center_view, decode, enlarged, resize_short_side
+from sjft_tf.images import as_pixels, center_view, decode, enlarged, resize_short_side
 from sjft_tf.training.augmentation import GEOMETRIES, augmented_crop, largest_side, recolored
 
 SIZE = 28  # enlarged to 32, at most to 60

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.domains import center_view, decode
 from sjft_tf.errors import InputError
+from sjft_tf.images import center_view, decode
+from sjft_tf.inference import predict
 from sjft_tf.selection import Selection, entropy, expand_counts
-from sjft_tf.training import NeighborExpansion, joint_dataset, joint_loss, joint_metrics, joint_sgd, predict
+from sjft_tf.training import NeighborExpansion, joint_dataset, joint_loss, joint_metrics, joint_sgd
 
 
 def _by_hand(model, domain, size):

@@ -1,0 +1,122 @@
+"""The dictionary of arrays in a `.npy` file such as the well-known `bvlc_alexnet.npy`, written by Python 2 or 3.
+
+NumPy stores a dictionary as an array of one object, which is a pickle: see `arrays_only`.
+"""
+
+import functools
+import io
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from sjft_tf.errors import InputError
+from sjft_tf.models.weights import arrays_only
+from sjft_tf.models.weights.arrays_only import Global
+from sjft_tf.models.weights.stored_arrays import Stored, as_float32, is_shape
+
+_START = re.compile(rb"\x93NUMPY(?:\x01\x00..|[\x02\x03]\x00....)(\{[^\n]{0,1000}\n)", re.DOTALL)
+_ONE_OBJECT = re.compile(rb"\{'descr': '\|?O\d?', 'fortran_order': (?:True|False), 'shape': \((?:1,)?\), \} *\n")
+_TYPES = ("f2", "f4", "f8", "O", "O4", "O8")
+
+
+def read_npy_dictionary(data: bytes) -> dict[str, list[Stored]]:
+    """Two arrays, weights and biases, by layer.
+
+    Args:
+        data: the file; a dictionary of `[weights, biases]` or of `{"weights": ..., "biases": ...}`. Other values of
+            the dictionary are left out.
+
+    Raises:
+        InputError: the file is damaged, is no such dictionary, or asks for more than arrays; nothing in it is run.
+    """
+    start = _START.match(data)
+    if not start:
+        raise InputError("it does not begin as a .npy file")
+    if not _ONE_OBJECT.fullmatch(start[1]):
+        raise InputError("it holds an array; expected a dictionary of the weights and biases of each layer")
+    stream = io.BytesIO(data)
+    stream.seek(start.end())
+    outer = arrays_only.load(stream, _BUILDERS)
+    if not isinstance(outer, _Array) or outer.dictionary is None:
+        raise InputError("it holds no dictionary of the weights and biases of each layer")
+    pairs = {name: _pair(value) for name, value in outer.dictionary.items()}
+    return {name: pair for name, pair in pairs.items() if pair}
+
+
+def _pair(value: Any) -> list[Stored]:
+    if type(value) is dict:
+        value = [value.get("weights"), value.get("biases")]
+    match value:
+        case [_Array(stored=Stored() as weights), _Array(stored=Stored() as biases)]:
+            return [weights, biases]
+    return []
+
+
+class _DType:
+    """`numpy.dtype`: floats for arrays, objects for what is around the dictionary."""
+
+    def __init__(self, code: Any, align: Any = False, copy: Any = False) -> None:
+        if code not in _TYPES:
+            raise InputError("its pickle has an array of another type than float16, float32 and float64")
+        self.code, self.order = code, "="
+
+    def build(self, state: Any) -> None:
+        match state:
+            case (int(), "<" | ">" | "|" | "=" as order, None, None, None, *_):
+                self.order = order
+            case _:
+                raise ValueError("a type of an unknown form")
+
+
+class _Array:
+    """`numpy.ndarray`: empty until it gets its state, which makes it a stored array or the array around a dictionary."""
+
+    def __init__(self, kind: Any, shape: Any, code: Any) -> None:
+        if kind != Global("numpy ndarray"):
+            raise InputError("its pickle makes an array that is no numpy.ndarray")
+        self.stored: Stored | None = None
+        self.dictionary: dict[str, Any] | None = None
+
+    def build(self, state: Any) -> None:
+        match state:
+            case (int(), () | (1,), _DType(code="O" | "O4" | "O8"), _, [dict() as dictionary]):
+                self.dictionary = dictionary
+            case (
+                int(),
+                tuple() as shape,
+                _DType(code="f2" | "f4" | "f8") as kind,
+                fortran,
+                str() | bytes() as content,
+            ):
+                dtype = np.dtype(kind.order + kind.code)
+                if not is_shape(shape) or len(content) != math.prod(shape) * dtype.itemsize:
+                    raise InputError("an array in its pickle has another length than its shape and type say")
+                self.stored = Stored(shape, functools.partial(_read, content, dtype, shape, bool(fortran)))
+            case _:
+                raise InputError("its pickle has an array that does not consist of numbers")
+
+
+def _read(content: str | bytes, dtype: np.dtype[Any], shape: tuple[int, ...], fortran: bool) -> np.ndarray:
+    try:
+        octets = content.encode("latin-1") if isinstance(content, str) else content
+    except UnicodeEncodeError as error:
+        raise InputError("an array in its pickle is text") from error
+    return as_float32(np.frombuffer(octets, dtype).reshape(shape, order="F" if fortran else "C"))
+
+
+def _as_stored_text(text: Any, codec: Any) -> str:
+    """`_codecs.encode`, by which Python 3 writes bytes for readers of Python 2; the text stays as it is until read."""
+    if not isinstance(text, str) or codec not in ("latin1", "latin-1"):
+        raise InputError("its pickle encodes something else than text in Latin-1")
+    return text
+
+
+_BUILDERS = {
+    "numpy.core.multiarray _reconstruct": _Array,
+    "numpy._core.multiarray _reconstruct": _Array,
+    "numpy ndarray": None,
+    "numpy dtype": _DType,
+    "_codecs encode": _as_stored_text,
+}

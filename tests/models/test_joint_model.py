@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from sjft_tf.errors import InputError
-from sjft_tf.models import PerDomainBatchNormalization, classifier, joint_model, load_weights
+from sjft_tf.models import PerDomainBatchNormalization, classifier, load_weights
 from sjft_tf.models.backbones import scaled
+from sjft_tf.training import joint_model
 
 TINY = {"width": 1 / 16, "image_size": 32, "stem": "small"}
 

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.models import joint_model
 from sjft_tf.stages.profile import BURSTS, Profile, advice, gradients_of, median_seconds
-from sjft_tf.training import joint_loss
+from sjft_tf.training import joint_model
 
 ON_CPU = Profile(
     0.010, 0.090, 0.100, 0.105,

@@ -93,10 +93,12 @@ class JointModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def fit(self, *arguments: Any, callbacks: Any = None, initial_epoch: int = 0, **settings: Any) -> Any:
+    def fit(self, x: Any = None, *arguments: Any, callbacks: Any = None, initial_epoch: int = 0, **settings: Any) -> Any:
         """As of `keras.Model`; with a `Checkpoint` among the callbacks it begins with the epoch that this stands in."""
         begin = first_epoch(callbacks, otherwise=initial_epoch)
-        return super().fit(*arguments, callbacks=callbacks, initial_epoch=begin, **settings)
+        if isinstance(x, tf.data.Dataset):
+            settings.setdefault("shuffle", False)  # Keras warns that it leaves a dataset's order alone
+        return super().fit(x, *arguments, callbacks=callbacks, initial_epoch=begin, **settings)
 
     def train_step(self, data: tuple) -> dict[str, Any]:
         """One update; the running means of the metrics come back.

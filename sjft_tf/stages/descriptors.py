@@ -162,12 +162,13 @@ def _describer(run: Run) -> Describer:
 
 
 def _measure(run: Run) -> Measure:
+    retrieval, descriptor = run.experiment.retrieval, run.experiment.descriptor
+    if (retrieval.smoothing, retrieval.hubness, descriptor.divergence) != ("authors", "none", "kl"):
+        raise InputError(
+            "retrieval.smoothing, retrieval.hubness and descriptor.divergence are authors, none, kl so far"
+        )
     if isinstance(run.bank, PooledFeatures):
         return SquaredDistance()
-    if run.experiment.retrieval.smoothing != "authors":
-        raise InputError(
-            f"retrieval.smoothing is {run.experiment.retrieval.smoothing}; search takes authors alone so far"
-        )
     return SymmetricKL(run.bank.channel_weights)
 
 

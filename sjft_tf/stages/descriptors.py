@@ -140,8 +140,8 @@ def _search_scann(run: Run, targets: np.ndarray, source: DescribedDomain) -> tup
 
 
 def _search_beam(run: Run, targets: np.ndarray, runner: str, options: Sequence[str]) -> NeighborTable:
-    if run.experiment.retrieval.method != "exact":
-        raise InputError(f"--runner goes with retrieval.method exact; it is {run.experiment.retrieval.method}")
+    if run.experiment.retrieval.method == "scann":
+        raise InputError(f"--runner goes with retrieval.method exact or auto; it is {run.experiment.retrieval.method}")
     try:
         from sjft_tf.retrieval.beam import search_beam
     except ImportError as error:
@@ -162,9 +162,14 @@ def _describer(run: Run) -> Describer:
 
 
 def _measure(run: Run) -> Measure:
+    retrieval, descriptor = run.experiment.retrieval, run.experiment.descriptor
+    if (retrieval.smoothing, retrieval.hubness, descriptor.divergence) != ("authors", "none", "kl"):
+        raise InputError(
+            "retrieval.smoothing, retrieval.hubness and descriptor.divergence are authors, none, kl so far"
+        )
     if isinstance(run.bank, PooledFeatures):
         return SquaredDistance()
-    return SymmetricKL(run.bank.channel_weights, run.experiment.retrieval.epsilon)
+    return SymmetricKL(run.bank.channel_weights)
 
 
 def _figures(run: Run, table: NeighborTable) -> dict[str, Any]:

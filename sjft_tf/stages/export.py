@@ -1,11 +1,12 @@
-"""The stage `export`: the target classifier of the last round, for Keras and for TensorFlow Serving."""
+"""The stage `export`: the target classifier of the last or the best round, for Keras and for TensorFlow Serving."""
 
 import logging
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from sjft_tf.config import Experiment
+from sjft_tf import files
+from sjft_tf.config import Experiment, settings_for_hash
 from sjft_tf.serving import Card, DataRow, export_classifier
 from sjft_tf.stages.evaluate import evaluate
 from sjft_tf.stages.run import Run, versions
@@ -17,13 +18,21 @@ def export(run: Run) -> None:
     """Write the exported model and its card, unless they are up to date."""
     metrics = evaluate(run)
     made = [run.folder.export / "model.keras", run.folder.export / "saved_model" / "1" / "saved_model.pb"]
-    if run.folder.is_recorded("export", run.metrics_hash) and all(path.exists() for path in made):
+    made_from = files.digest("export 1", run.metrics_hash, settings_for_hash(run.experiment.export))
+    if run.folder.is_recorded("export", made_from) and all(path.exists() for path in made):
         return
     start, model, classes = time.monotonic(), run.model, list(run.target.class_names)
-    model.load_weights(run.folder.weights(run.experiment.selection.rounds - 1))
-    export_classifier(model, run.folder.export, class_names=classes, card=card_of([run], metrics["test"]))
-    run.folder.record_stage("export", run.metrics_hash, time.monotonic() - start)
-    logger.info("export: %s", run.folder.export)
+    number = metrics["best_round"] if run.experiment.export.round == "best" else run.experiment.selection.rounds - 1
+    model.load_weights(run.folder.weights(number))
+    card = card_of([run], _test_of_round(metrics["test"], number))
+    export_classifier(model, run.folder.export, class_names=classes, card=card)
+    run.folder.record_stage("export", made_from, time.monotonic() - start)
+    logger.info("export: round %d, %s", number + 1, run.folder.export)
+
+
+def _test_of_round(test: dict | None, number: int) -> dict | None:
+    """The figures in metrics.json as a card of one round's model takes them; by class only of the last round."""
+    return test if test is None or number == len(test["rounds"]) - 1 else {**test, "final": test["rounds"][number]}
 
 
 def card_of(runs: Sequence[Run], test: dict | None) -> Card:

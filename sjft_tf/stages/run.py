@@ -1,6 +1,5 @@
 """A run: one experiment in one run folder, its domains opened once, and the hashes that tell what is up to date."""
 
-import dataclasses
 import functools
 import importlib.metadata
 import logging
@@ -13,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from sjft_tf import files
-from sjft_tf.config import DomainConfig, Experiment, differences, load_experiment, to_yaml
+from sjft_tf.config import DomainConfig, Experiment, differences, load_experiment, settings_for_hash, to_yaml
 from sjft_tf.descriptors import FilterBank, PooledFeatures
 from sjft_tf.domains import (
     Domain,
@@ -209,10 +208,10 @@ class Run:
         if self.source is None:
             return ""
         retrieval = self.experiment.retrieval
-        settings: list[Any] = [self.max_k, retrieval.method, retrieval.epsilon]
+        settings: list[Any] = [self.max_k, retrieval.method, retrieval.smoothing]
         if retrieval.method == "scann":
             settings += [retrieval.dimensions, retrieval.min_recall]
-        return files.digest("neighbors 1", self.edges_hash, self.source.fingerprint(), settings)
+        return files.digest("neighbors 2", self.edges_hash, self.source.fingerprint(), settings)
 
     @functools.cached_property
     def training_hash(self) -> str:
@@ -222,20 +221,17 @@ class Run:
         content = ""
         if weights not in (None, "imagenet"):
             content = files.digest_of_file(str(weights))
-        # how often it is saved and where images are kept change no weight; that they are kept (resized) does
-        training = dataclasses.replace(
-            e.training, checkpoint_every=1, cache=e.training.cache and "used", cache_gb=1.0
-        )  # fmt: skip
-        settings: list[Any] = [repr(part) for part in (e.selection, e.model, e.augmentation, training)]
+        training = e.training.replaced(checkpoint_every=1)  # how often it is saved changes no weight
+        settings: list[Any] = [settings_for_hash(part) for part in (e.selection, e.model, e.augmentation, training)]
         settings += [e.seed, e.image_size, content]
         domains = [self.target.fingerprint(), self.source.fingerprint() if self.source is not None else ""]
-        return files.digest("weights 2", settings, domains, self.neighbors_hash)
+        return files.digest("weights 3", settings, domains, self.neighbors_hash)
 
     @functools.cached_property
     def metrics_hash(self) -> str:
         """What `metrics.json` and `predictions.npz` are made from."""
         test = self.test.fingerprint() if self.test is not None else ""
-        return files.digest("metrics 2", self.training_hash, test, repr(self.experiment.evaluation))
+        return files.digest("metrics 3", self.training_hash, test, settings_for_hash(self.experiment.evaluation))
 
 
 def versions() -> dict[str, str]:

@@ -4,13 +4,12 @@ import dataclasses
 import logging
 import pathlib
 import shutil
-import typing
 from collections.abc import Sequence
 
 import numpy as np
 
 from sjft_tf import files
-from sjft_tf.config import Experiment, Mode
+from sjft_tf.config import Experiment
 from sjft_tf.errors import InputError
 from sjft_tf.run_folder import RunFolder
 from sjft_tf.selection import MODES
@@ -80,8 +79,7 @@ def study(experiment: Experiment, folder: pathlib.Path, modes: Sequence[str], se
 
 def arm(experiment: Experiment, mode: str, seed: int) -> Experiment:
     """The experiment in one arm and with one seed."""
-    selection = dataclasses.replace(experiment.selection, mode=typing.cast(Mode, mode))
-    return dataclasses.replace(experiment, seed=seed, selection=selection)
+    return experiment.replaced(seed=seed, selection=experiment.selection.replaced(mode=mode))
 
 
 def arm_folder(folder: pathlib.Path, mode: str, seed: int) -> RunFolder:

@@ -18,13 +18,12 @@ import tensorflow as tf
 
 from sjft_tf.config import Experiment, Mode
 from sjft_tf.errors import InputError
-from sjft_tf.run_folder import RunFolder
+from sjft_tf.progress import watching
 from sjft_tf.stages.fitting import Fitting
-from sjft_tf.stages.model import jit_compile, precision
-from sjft_tf.stages.run import Run
 from sjft_tf.stages.train import make_selection
-from sjft_tf.stages.watching import watching
 from sjft_tf.training import devices, largest_side, replica_batches
+from sjft_tf.workspace import RunFolder, Workspace
+from sjft_tf.workspace.models import jit_compile, precision
 
 Batch = tuple[tf.Tensor, dict, dict]
 
@@ -102,7 +101,7 @@ def profile(experiment: Experiment, *, steps: int = 20) -> Profile:
     endless = experiment.training.replaced(steps_per_round=1 << 20)
     experiment = experiment.replaced(selection=experiment.selection.replaced(mode=mode), training=endless)
     with tempfile.TemporaryDirectory() as folder:
-        return _profile(Run(experiment, RunFolder(folder)), steps)
+        return _profile(Workspace(experiment, RunFolder(folder)), steps)
 
 
 def advice(found: Profile) -> list[str]:
@@ -144,9 +143,9 @@ def _advice_on_cpu(found: Profile) -> str:
     return "A smaller model.backbone (or model.width, model.alpha), a smaller image_size, or a GPU makes steps faster."
 
 
-def _profile(run: Run, steps: int) -> Profile:
-    e, t = run.experiment, run.experiment.training
-    fitting, selection = Fitting(run), make_selection(run, None)
+def _profile(workspace: Workspace, steps: int) -> Profile:
+    e, t = workspace.experiment, workspace.experiment.training
+    fitting, selection = Fitting(workspace, ""), make_selection(workspace, None)
     strategy, compiled = fitting.strategy, jit_compile(t, fitting.strategy)
 
     def batches() -> Iterator:
@@ -169,7 +168,7 @@ def _profile(run: Run, steps: int) -> Profile:
                 progress(number, len(groups))
             seconds += median_seconds(begin(), steps)
     alone, gradients, constant, trained = seconds
-    rows = t.batch_size if run.source is not None else t.batch_size // 2
+    rows = t.batch_size if workspace.source is not None else t.batch_size // 2
     return Profile(
         alone, t.iter_size * gradients, constant, trained,
         images=rows * t.iter_size,

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sjft_tf.stages.model import build_model, jit_compile, precision
 
 from sjft_tf.config import parse_experiment
 from sjft_tf.domains import ImageFolder
@@ -13,7 +14,6 @@ from sjft_tf.models import PerDomainBatchNormalization
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
 from sjft_tf.stages.fitting import compile_model, round_data, start_afresh
-from sjft_tf.stages.model import build_model, jit_compile, precision
 from sjft_tf.stages.train import make_selection
 
 

@@ -7,11 +7,11 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from sjft_tf.run_folder import RunFolder
 
 from sjft_tf import config
 from sjft_tf.domains import ImageFolder
 from sjft_tf.images import center_view, decode
-from sjft_tf.run_folder import RunFolder
 from sjft_tf.stages import Run
 from sjft_tf.stages.fuse import common, fusion_of, opened
 

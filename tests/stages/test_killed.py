@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-
 from sjft_tf.run_folder import RunFolder
 
 # Imports once and forks for each start, which saves ten times the import of TensorFlow.

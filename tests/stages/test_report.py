@@ -4,6 +4,9 @@ import types
 
 import numpy as np
 import pytest
+from sjft_tf.run_folder import RunFolder
+from sjft_tf.stages.progress_page import report_progress
+from sjft_tf.stages.run import Run
 
 from sjft_tf.config import parse_experiment
 from sjft_tf.domains import ImageFolder
@@ -11,10 +14,7 @@ from sjft_tf.files import write_json
 from sjft_tf.images import decode
 from sjft_tf.reporting import Certificate
 from sjft_tf.retrieval import NeighborTable
-from sjft_tf.run_folder import RunFolder
-from sjft_tf.stages.progress_page import report_progress
 from sjft_tf.stages.report import borrowing_of, certificate_of
-from sjft_tf.stages.run import Run
 
 CERTIFIED = {
     "recall": 0.993, "low": 0.990, "high": 0.995, "n_targets": 200, "max_k": 850, "candidates": 1600, "min_recall": 0.95,

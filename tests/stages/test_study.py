@@ -6,11 +6,11 @@ import json
 import numpy as np
 import PIL.Image
 import pytest
+from sjft_tf.run_folder import RunFolder
 
 from sjft_tf.config import load_experiment, parse_experiment
 from sjft_tf.domains import SyntheticImages
 from sjft_tf.retrieval import find_neighbors
-from sjft_tf.run_folder import RunFolder
 
 demo_stage = importlib.import_module("sjft_tf.stages.demo")  # sjft_tf.stages.demo is the function
 

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 import rich.console
+from sjft_tf.run_folder import RunFolder
 
 from sjft_tf.config import parse_experiment
-from sjft_tf.run_folder import RunFolder
 from sjft_tf.stages import Run, watching
 
 

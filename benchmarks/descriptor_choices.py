@@ -11,7 +11,7 @@ from typing import Any
 
 import measuring
 import numpy as np
-from sjft_tf.stages.banks import build_bank
+from sjft_tf.workspace.banks import build_bank
 
 from sjft_tf import files
 from sjft_tf.config import DescriptorConfig

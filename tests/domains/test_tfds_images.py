@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from sjft_tf.run_folder import RunFolder
+from sjft_tf.workspace import RunFolder
 
 from sjft_tf.config import parse_experiment
 from sjft_tf.domains import TFDSImages
 from sjft_tf.errors import InputError
 from sjft_tf.files import load_arrays
 from sjft_tf.images import decode
-from sjft_tf.stages import Run
+from sjft_tf.workspace import Workspace
 
 NAMES = ["rose", "iris", "poppy"]
 COUNT = 23

@@ -9,7 +9,7 @@ HEAVY = ("tensorflow", "keras", "tensorflow_datasets", "scann", "matplotlib", "s
 
 
 @pytest.mark.parametrize(
-    "module", ["sjft_tf", "sjft_tf.cli", "sjft_tf.config", "sjft_tf.selection", "sjft_tf.run_folder"]
+    "module", ["sjft_tf", "sjft_tf.cli", "sjft_tf.config", "sjft_tf.selection", "sjft_tf.workspace.folder"]
 )
 def test_importing_it_loads_nothing_heavy(module):
     code = f"import sys, {module}; print(*sorted(set(sys.modules) & set({HEAVY!r})))"

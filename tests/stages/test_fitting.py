@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from sjft_tf.stages.model import build_model, jit_compile, precision
+from sjft_tf.workspace import RunFolder, Workspace, initial_model
+from sjft_tf.workspace.models import jit_compile, precision
 
 from sjft_tf.config import parse_experiment
 from sjft_tf.domains import ImageFolder
@@ -124,9 +125,9 @@ def test_an_update_has_as_many_batches_as_set(experiment, drawn):
     assert drawn(experiment("training.iter_size=3")).shape == (3, 8, 3, 16, 16, 3)
 
 
-def test_batch_normalization_is_as_set(experiment):
+def test_batch_normalization_is_as_set(experiment, tmp_path):
     def normalizations(*settings):
-        model = build_model(experiment(*settings), 3, 4, tf.distribute.get_strategy())
+        model = initial_model(Workspace(experiment(*settings), RunFolder(tmp_path)))
         return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
     assert not any(isinstance(layer, PerDomainBatchNormalization) for layer in normalizations())

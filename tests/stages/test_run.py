@@ -12,7 +12,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from sjft_tf.run_folder import RunFolder
+from sjft_tf.workspace import RunFolder
 
 from sjft_tf import config
 from sjft_tf.cli import main

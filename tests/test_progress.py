@@ -6,11 +6,10 @@ import sys
 
 import pytest
 import rich.console
-from sjft_tf.workspace import RunFolder
 
-from sjft_tf.config import parse_experiment
 from sjft_tf import progress
-from sjft_tf.workspace import Workspace
+from sjft_tf.config import parse_experiment
+from sjft_tf.workspace import RunFolder, Workspace
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from sjft_tf.workspace import RunFolder, Workspace, initial_model
-from sjft_tf.workspace.models import jit_compile, precision
 
 from sjft_tf.config import parse_experiment
 from sjft_tf.domains import ImageFolder
@@ -16,6 +14,8 @@ from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
 from sjft_tf.stages.fitting import compile_model, round_data, start_afresh
 from sjft_tf.stages.train import make_selection
+from sjft_tf.workspace import RunFolder, Workspace, initial_model
+from sjft_tf.workspace.models import jit_compile, precision
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,12 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from sjft_tf.workspace import RunFolder
 
 from sjft_tf import config
 from sjft_tf.domains import ImageFolder
 from sjft_tf.images import center_view, decode
-from sjft_tf.workspace import Workspace, model_of_round
 from sjft_tf.stages.fuse import common, fusion_of, opened
+from sjft_tf.workspace import RunFolder, Workspace, model_of_round
 
 
 def state(folder: pathlib.Path) -> dict[str, tuple[int, int]]:
@@ -53,7 +52,9 @@ def rounds(finished, views):
     """Each round's probabilities of the test images."""
     run, answers = Workspace(config.load_experiment(finished / "config.yaml"), RunFolder(finished)), []
     for number in range(2):
-        answers.append(keras.ops.convert_to_numpy(keras.ops.softmax(model_of_round(run, number)(views, training=False)["target"])))
+        answers.append(
+            keras.ops.convert_to_numpy(keras.ops.softmax(model_of_round(run, number)(views, training=False)["target"]))
+        )
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
     return answers
 

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+
 from sjft_tf.workspace import RunFolder
 
 # Imports once and forks for each start, which saves ten times the import of TensorFlow.

@@ -4,7 +4,6 @@ import types
 
 import numpy as np
 import pytest
-from sjft_tf.workspace import Rounds, RunFolder, Workspace
 
 from sjft_tf.config import parse_experiment
 from sjft_tf.domains import ImageFolder
@@ -12,6 +11,8 @@ from sjft_tf.images import decode
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.stages.gallery import borrowing_of
 from sjft_tf.stages.report import report_progress
+from sjft_tf.workspace import Rounds, RunFolder, Workspace
+
 
 @pytest.fixture(scope="module")
 def source(image_folders):

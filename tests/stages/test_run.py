@@ -12,12 +12,12 @@ import time
 import keras
 import numpy as np
 import pytest
-from sjft_tf.workspace import RunFolder
 
 from sjft_tf import config
 from sjft_tf.cli import main
 from sjft_tf.domains import ImageFolder
 from sjft_tf.images import center_view, decode
+from sjft_tf.workspace import RunFolder
 
 OUTPUTS = ("bin_edges.npz", "neighbors.npz", "selection/round-0.npz", "selection/round-1.npz", "predictions.npz",
            "metrics.json", "confusion.csv", "per_class.csv")  # fmt: skip

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import PIL.Image
 import pytest
-from sjft_tf.workspace import RunFolder
 
 from sjft_tf.config import load_experiment, parse_experiment
 from sjft_tf.domains import SyntheticImages
 from sjft_tf.retrieval import find_neighbors
+from sjft_tf.workspace import RunFolder
 
 demo_module = importlib.import_module("sjft_tf.studies.demo")  # sjft_tf.studies.demo is the function
 

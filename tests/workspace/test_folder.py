@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from sjft_tf.workspace import RunFolder
 
 from sjft_tf.errors import InputError
+from sjft_tf.workspace import RunFolder
 
 
 def test_artifacts_made_from_something_else_or_damaged_count_as_absent(tmp_path, caplog):

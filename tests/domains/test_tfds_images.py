@@ -10,7 +10,7 @@ from sjft_tf.domains import TFDSImages
 from sjft_tf.errors import InputError
 from sjft_tf.files import load_arrays
 from sjft_tf.images import decode
-from sjft_tf.workspace import RunFolder
+from sjft_tf.workspace import RunFolder, Workspace
 
 NAMES = ["rose", "iris", "poppy"]
 COUNT = 23

@@ -1,5 +1,7 @@
 """The Experiment reads back what it writes, and says of every mistake what would be right."""
 
+import re
+
 import pytest
 
 from sjft_tf.config import ConfigError, differences, load_experiment, parse_experiment, to_yaml
@@ -79,7 +81,16 @@ def test_differences_name_keys_and_both_values():
         ("seed: 0", "seed: 0\nseed: 1", "line 4: key seed stands twice"),
         ("seed: 0", "seed: -1", "seed is -1; it must be 0 or more"),
         ("seed: 0", "seed: 4294967296", "seed is 4294967296; it must be 4294967295 or less"),
-        ("seed: 0", "seed: [", "line 5: not YAML"),
+        ("{method: exact}", "{smoothing: autors}", "it must be a number or 'authors'; did you mean 'authors'"),
+        ("{method: exact}", "{smoothing: -1}", "retrieval.smoothing is -1; it must be 0 or more or 'authors'"),
+        (
+            "{bank: gabor",
+            "{bank: keras, divergence: hellinger, backbone: x, layers: pooled, weights: y",
+            "descriptor: divergence hellinger compares histograms",
+        ),
+        ("seed: 0", "export: {round: best}\nvalidation: null", "key validation stands twice"),
+        ("validation: {folder: data/flowers/val}", "export: {round: best}", "there is no validation domain"),
+        ("seed: 0", "seed: [", "line 5: cannot be read as YAML"),
         ("learning_rate: 0.1", "learning_rate: -1", "learning_rate is -1; it must be greater than 0"),
     ],
 )
@@ -98,6 +109,37 @@ def test_mistakes_are_named_in_one_line(old, new, message):
 def test_overrides_that_do_not_fit_are_named(override, message):
     with pytest.raises(ConfigError, match=message):
         parse_experiment(SAMPLE, [override])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("{method: exact}", "{epsilon: 1e-8}", "line 10: unknown key 'retrieval.epsilon'; retrieval.smoothing takes"),
+        ("batch_size: 64", "cache: x", "line 13: unknown key 'training.cache'; resized images are not cached any more"),
+        ("batch_size: 64", "cache_gb: 1", "line 13: unknown key 'training.cache_gb'; resized images are not cached"),
+    ],
+)
+def test_a_key_of_earlier_versions_comes_with_what_to_do(old, new, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parse_experiment(SAMPLE.replace(old, new))
+
+
+def test_what_is_new_changes_nothing_where_it_is_not_given():
+    e = parse_experiment(SAMPLE)
+    assert (e.retrieval.smoothing, e.retrieval.hubness, e.descriptor.divergence) == ("authors", "none", "kl")
+    assert (e.export.round, parse_experiment("target: {folder: a}\nsource: {folder: b}").retrieval.method) == (
+        "last",
+        "auto",
+    )
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    e = parse_experiment(
+        SAMPLE, ["test.folder=~/test", "model.weights=~/w.npz", "source={tfds: a, split: b, data_dir: ~}"]
+    )
+    assert (e.test.folder, e.model.weights, e.source.data_dir) == ("/home/me/test", "/home/me/w.npz", None)
+    assert parse_experiment(SAMPLE, ["test.folder='~'"]).test.folder == "/home/me"
 
 
 def test_files_that_cannot_be_read(tmp_path):

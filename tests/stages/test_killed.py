@@ -108,7 +108,7 @@ def test_sigterm_saves_the_steps_done_and_ends_with_its_own_code(config):
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 75
-    assert said.splitlines()[-1] == "sjft-tf: stopped by SIGTERM; the same command goes on from here"
+    assert said.splitlines()[-1] == "sjft-tf: stopped by SIGTERM; the same command resumes from here"
     assert checkpoint.stat().st_mtime_ns > asked
     with np.load(checkpoint) as saved:
         round_, step, _ = json.loads(str(saved["position"]))

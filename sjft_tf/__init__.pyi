@@ -2,6 +2,8 @@ from . import descriptors as descriptors
 from . import domains as domains
 from . import errors as errors
 from . import evaluation as evaluation
+from . import images as images
+from . import inference as inference
 from . import models as models
 from . import retrieval as retrieval
 from . import selection as selection
@@ -21,6 +23,7 @@ from .domains import TFDSImages as TFDSImages
 from .domains import TFRecordImages as TFRecordImages
 from .domains import Union as Union
 from .errors import InputError as InputError
+from .inference import predict as predict
 from .models import classifier as classifier
 from .models import joint_model as joint_model
 from .models import load_weights as load_weights
@@ -34,4 +37,3 @@ from .training import joint_dataset as joint_dataset
 from .training import joint_loss as joint_loss
 from .training import joint_metrics as joint_metrics
 from .training import joint_sgd as joint_sgd
-from .training import predict as predict

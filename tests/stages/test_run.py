@@ -241,3 +241,47 @@ def test_help_and_main_import_no_tensorflow(sjft):
     for command in main.commands:
         result = sjft(command, "--help")
         assert result.exit_code == 0 and "Usage:" in result.stdout
+
+
+def test_a_finished_run_of_a_config_without_a_key_is_up_to_date(sjft, finished, tmp_path):
+    """As when a later version has a key more, which has its default."""
+    path, run, _ = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    lines = (out / "config.yaml").read_text().splitlines(keepends=True)
+    keys = ("hubness:", "decay_bn:", "pca_noise:", "bn_momentum:", "level_cap:", "view:", "binning:")
+    kept = [line for line in lines if not line.strip().startswith(keys)]
+    assert len(kept) == len(lines) - len(keys)
+    (out / "config.yaml").write_text("".join(kept))
+    before = {
+        p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and p.name not in (".lock", "rejected.csv")
+    }
+    assert sjft("run", path, "--out", out).exit_code == 0
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_each_stage_is_run_again_by_a_setting_of_its_own_and_no_earlier_one(sjft, finished, tmp_path):
+    path, run, _ = finished
+    settings = {  # what is recomputed after each of these changes, first of all
+        "evaluation.view=flip": "evaluate", "training.momentum=0.5": "train", "retrieval.smoothing=0.5": "search",
+        "descriptor.fine_bins=200": "describe",
+    }  # fmt: skip
+    for number, (setting, first) in enumerate(settings.items()):
+        out = shutil.copytree(run, tmp_path / str(number))
+        (out / "config.yaml").unlink()
+        (out / "config.yaml").write_text(sjft("show-config", path, "--set", setting).stdout)
+        before = json.loads((out / "stages.json").read_text())
+        assert sjft("--quiet", "evaluate", path, "--out", out, "--set", setting).exit_code == 0
+        after = json.loads((out / "stages.json").read_text())
+        recomputed = [stage for stage in before if before[stage]["made_from"] != after[stage]["made_from"]]
+        assert recomputed == ["describe", "search", "train", "evaluate"][-len(recomputed) :] and recomputed[0] == first
+
+
+def test_a_run_folder_of_an_earlier_version_is_refused_in_one_line(sjft, finished, tmp_path):
+    path, run, _ = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    text = (out / "config.yaml").read_text()
+    (out / "config.yaml").write_text(text.replace("training:\n", "training:\n  cache: null\n  cache_gb: 10.0\n"))
+    result = sjft("--quiet", "run", path, "--out", out)
+    assert result.exit_code == 2 and not result.stdout
+    (line,) = result.stderr.strip().splitlines()
+    assert "cache" in line and str(out) in line

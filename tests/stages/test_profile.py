@@ -107,7 +107,8 @@ def test_a_run_prints_finite_numbers_and_leaves_no_file(tmp_path, monkeypatch, c
     assert all(math.isfinite(number) and number >= 0 for row in numbers.values() for number in row)
     for name in ("input alone", "forward and backward", "step with constant data", "step as trained"):
         milliseconds, rate = numbers[name]
-        assert milliseconds == pytest.approx(1000 * 12 / rate, abs=0.06)  # two batches of 6 make an update
+        rounded = 0.05 + milliseconds * 0.05 / rate + 1e-3  # of both, to a decimal
+        assert milliseconds == pytest.approx(1000 * 12 / rate, abs=rounded)  # two batches of 6 make an update
     assert result.stdout.splitlines()[7].endswith(".")
     left = {path.name for path in tmp_path.iterdir() if not path.name.startswith("__autograph")}  # TensorFlow's own
     assert left == {"config.yaml"}

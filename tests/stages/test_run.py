@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -84,6 +85,47 @@ def test_metrics_are_those_of_the_exported_model_on_the_test_domain(finished, im
     hits = probabilities.argmax(-1) == test.labels
     assert final["accuracy"] == pytest.approx(hits.mean())
     assert final["mean_class_accuracy"] == pytest.approx(hits.reshape(3, 5).mean(1).mean())
+
+
+def test_the_best_round_by_validation_can_be_exported(sjft, finished, tmp_path, trained_weights):
+    path, run, _ = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    (out / "config.yaml").write_text((run / "config.yaml").read_text().replace("round: last", "round: best"))
+    metrics = json.loads((out / "metrics.json").read_text())
+    (out / "metrics.json").write_text(json.dumps({**metrics, "best_round": 0}))
+    result = sjft("export", path, "--out", out, "--set", "export.round=best")
+    assert result.exit_code == 0, result.output
+    for folder, expected in ((run, [False, True]), (out, [True, False])):
+        kernel = keras.saving.load_model(folder / "export/model.keras").get_layer("target").kernel.numpy()
+        saved = [trained_weights(out, number).values() for number in (0, 1)]
+        assert [any(np.array_equal(kernel, array) for array in arrays) for arrays in saved] == expected
+    accuracy = metrics["test"]["rounds"][0]["mean_class_accuracy"]
+    assert f"{accuracy:.1%}" in (out / "export/README.md").read_text()
+
+
+def test_a_key_that_an_earlier_version_did_not_have_leaves_a_finished_run_valid(sjft, finished, tmp_path):
+    path, run, _ = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    text = (out / "config.yaml").read_text()
+    without = re.sub("  (hubness|divergence): .*\n|export:\n  round: last\n", "", text)
+    assert len(without.splitlines()) == len(text.splitlines()) - 4
+    (out / "config.yaml").write_text(without)
+    before = {
+        file: file.stat().st_mtime_ns for file in out.rglob("*.*") if file.name != "rejected.csv" and file.is_file()
+    }
+    result = sjft("run", path, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+
+
+def test_a_run_folder_of_the_version_before_is_refused_with_a_reason(sjft, finished, tmp_path):
+    path, run, _ = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    text = (out / "config.yaml").read_text().replace("  smoothing: authors\n", "  epsilon: 2.2204e-16\n")
+    (out / "config.yaml").write_text(text)
+    result = sjft("run", path, "--out", out)
+    assert result.exit_code == 2
+    assert "unknown key 'retrieval.epsilon'; retrieval.smoothing takes its place" in result.stderr
 
 
 def test_tensorboard_has_every_round(finished):

@@ -110,7 +110,7 @@ def test_the_best_round_by_validation_can_be_exported(sjft, finished, tmp_path, 
     assert f"{first['mean_class_accuracy']:.1%}" in (out / "export/README.md").read_text()
     assert f"After 1 round the mean class accuracy on 15 test images is {first['mean_class_accuracy']:.1%}" in (
         out / "report.html"
-    ).read_text().replace(" %", "%")
+    ).read_text().replace("\N{NO-BREAK SPACE}%", "%")
 
 
 def test_a_key_that_an_earlier_version_did_not_have_leaves_a_finished_run_valid(sjft, finished, tmp_path):

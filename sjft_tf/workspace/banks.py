@@ -33,7 +33,7 @@ def build_bank(settings: DescriptorConfig, image_size: int) -> FilterBank | Pool
 
 
 def _trunk(settings: DescriptorConfig, image_size: int) -> keras.Model:
-    """A net of keras.applications up to its pooled features, in float32 whatever the training's precision."""
+    """A network of keras.applications up to its pooled features, in float32 whatever the training's precision."""
     policy, published = keras.mixed_precision.global_policy(), settings.weights == "imagenet"
     keras.mixed_precision.set_global_policy("float32")
     try:

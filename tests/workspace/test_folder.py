@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sjft_tf.errors import InputError
-from sjft_tf.run_folder import RunFolder
+from sjft_tf.workspace import RunFolder
 
 
 def test_artifacts_made_from_something_else_or_damaged_count_as_absent(tmp_path, caplog):
@@ -26,7 +26,7 @@ def test_artifacts_made_from_something_else_or_damaged_count_as_absent(tmp_path,
 
 def test_only_one_process_holds_the_folder(tmp_path):
     program = (
-        "import sys; from sjft_tf.run_folder import RunFolder\n"
+        "import sys; from sjft_tf.workspace import RunFolder\n"
         "with RunFolder(sys.argv[1]).locked(): print('held', flush=True); input()"
     )
     holder = subprocess.Popen(

@@ -4,10 +4,11 @@ import importlib.resources
 import pathlib
 from collections.abc import Iterator
 
+from sjft_tf import pipeline
 from sjft_tf.config import Experiment, parse_experiment
-from sjft_tf.stages.report import draw_neighbors, report, spread_positions
-from sjft_tf.stages.run import Run
-from sjft_tf.stages.study import arm, arm_folder, study
+from sjft_tf.stages.gallery import draw_neighbors, spread_positions
+from sjft_tf.studies.study import arm, arm_folder, study
+from sjft_tf.workspace import Workspace
 
 MODES = ("none", "random", "selective")
 SEEDS = (0, 1, 2)
@@ -16,7 +17,7 @@ ROWS = 6
 
 def demo_experiment() -> Experiment:
     """The experiment that the demo runs in three arms."""
-    config = importlib.resources.files("sjft_tf.stages") / "demo.yaml"
+    config = importlib.resources.files("sjft_tf.studies") / "demo.yaml"
     return parse_experiment(config.read_text(), name="the demo's config")
 
 
@@ -31,10 +32,12 @@ def demo(folder: pathlib.Path) -> Iterator[str]:
     yield "test images, mean class accuracy in percent: mean ± half the range over seeds"
     for result in results:
         yield result.row()
-    run = Run(arm(experiment, "selective", SEEDS[0]), arm_folder(folder, "selective", SEEDS[0]))
-    with run.folder.locked():
-        picture = folder / "neighbors.png"
-        draw_neighbors(run, [run.target.ids[i] for i in spread_positions(len(run.target), ROWS)], picture)
-        report(run)
-    yield f"neighbors: {picture}"
-    yield f"report:    {run.folder.report}"
+    run_folder = arm_folder(folder, "selective", SEEDS[0])
+    workspace = Workspace(arm(experiment, "selective", SEEDS[0]), run_folder)
+    with run_folder.locked():
+        neighbors = pipeline.run(workspace).neighbors
+        assert neighbors is not None  # the mode has a table
+        ids = [workspace.target.ids[i] for i in spread_positions(len(workspace.target), ROWS)]
+        draw_neighbors(workspace, neighbors.table, ids, folder / "neighbors.png")
+    yield f"neighbors: {folder / 'neighbors.png'}"
+    yield f"report:    {run_folder.report}"

@@ -7,9 +7,9 @@ import sys
 import pytest
 import rich.console
 
+from sjft_tf import progress
 from sjft_tf.config import parse_experiment
-from sjft_tf.run_folder import RunFolder
-from sjft_tf.stages import Run, watching
+from sjft_tf.workspace import RunFolder, Workspace
 
 
 @pytest.fixture
@@ -17,13 +17,13 @@ def terminal(monkeypatch, caplog):
     """What a terminal would be sent."""
     caplog.set_level("INFO", "sjft_tf")
     console = rich.console.Console(file=io.StringIO(), force_terminal=True, width=120)
-    monkeypatch.setattr(watching, "console", console)
+    monkeypatch.setattr(progress, "console", console)
     return console.file
 
 
 def test_indexing_shows_how_far_it_is(terminal, config_text, tmp_path):
-    run = Run(parse_experiment(config_text), RunFolder(tmp_path))
-    run.check_domains()
+    workspace = Workspace(parse_experiment(config_text), RunFolder(tmp_path))
+    workspace.check_domains()
     shown = terminal.getvalue()
     for role, count in (("target", 12), ("validation", 12), ("test", 12), ("source", 24)):
         assert f"index {role}" in shown and f"{count}/{count}" in shown
@@ -33,7 +33,7 @@ def test_log_lines_go_by_way_of_the_terminal_while_there_is_a_bar(terminal):
     stream, handler = sys.stderr, logging.StreamHandler(sys.stderr)
     logging.getLogger().addHandler(handler)
     try:
-        with watching.watching("a task"):
+        with progress.watching("a task"):
             logging.getLogger("sjft_tf").warning("a line of its own")
         assert handler.stream is stream
     finally:

@@ -4,19 +4,15 @@ import dataclasses
 import logging
 import pathlib
 import shutil
-import typing
 from collections.abc import Sequence
 
 import numpy as np
 
-from sjft_tf import files
-from sjft_tf.config import Experiment, Mode
+from sjft_tf import files, pipeline
+from sjft_tf.config import Experiment
 from sjft_tf.errors import InputError
-from sjft_tf.run_folder import RunFolder
 from sjft_tf.selection import MODES
-from sjft_tf.stages.descriptors import search
-from sjft_tf.stages.evaluate import evaluate
-from sjft_tf.stages.run import Run
+from sjft_tf.workspace import RunFolder, Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +62,11 @@ def study(experiment: Experiment, folder: pathlib.Path, modes: Sequence[str], se
         raise InputError("a study compares accuracies on the test domain; the config has none")
     shared = None
     if set(modes) & {"selective", "random"}:
-        shared = Run(arm(experiment, "selective", experiment.seed), RunFolder(folder / "shared"))
-        with shared.folder.locked():
-            shared.prepare()
-            search(shared)
+        shared = RunFolder(folder / "shared")
+        with shared.locked():
+            workspace = Workspace(arm(experiment, "selective", experiment.seed), shared)
+            pipeline.prepare(workspace)
+            pipeline.run(workspace, until="search")
     results = [
         _arm_result(mode, seeds, [_measured(arm(experiment, mode, seed), folder, shared) for seed in seeds])
         for mode in modes
@@ -80,8 +77,7 @@ def study(experiment: Experiment, folder: pathlib.Path, modes: Sequence[str], se
 
 def arm(experiment: Experiment, mode: str, seed: int) -> Experiment:
     """The experiment in one arm and with one seed."""
-    selection = dataclasses.replace(experiment.selection, mode=typing.cast(Mode, mode))
-    return dataclasses.replace(experiment, seed=seed, selection=selection)
+    return experiment.replaced(seed=seed, selection=experiment.selection.replaced(mode=mode))
 
 
 def arm_folder(folder: pathlib.Path, mode: str, seed: int) -> RunFolder:
@@ -89,15 +85,17 @@ def arm_folder(folder: pathlib.Path, mode: str, seed: int) -> RunFolder:
     return RunFolder(folder / f"{mode}-seed-{seed}")
 
 
-def _measured(experiment: Experiment, folder: pathlib.Path, shared: Run | None) -> tuple[dict, float]:
-    run = Run(experiment, arm_folder(folder, experiment.selection.mode, experiment.seed))
+def _measured(experiment: Experiment, folder: pathlib.Path, shared: RunFolder | None) -> tuple[dict, float]:
+    run_folder = arm_folder(folder, experiment.selection.mode, experiment.seed)
     logger.info("study: %s, seed %d", experiment.selection.mode, experiment.seed)
-    with run.folder.locked():
-        if shared is not None and not run.folder.config.exists():
-            _share(shared.folder, run.folder)
-        run.prepare()
-        metrics = evaluate(run)
-    return metrics["test"]["final"], run.folder.recorded_stages()["train"]["seconds"]
+    workspace = Workspace(experiment, run_folder)
+    with run_folder.locked():
+        if shared is not None and not run_folder.config.exists():
+            _share(shared, run_folder)
+        pipeline.prepare(workspace)
+        results = pipeline.run(workspace, until="evaluate")
+    assert results.evaluation is not None  # it was run until there
+    return results.evaluation.metrics["test"]["final"], run_folder.recorded_stages()["train"]["seconds"]
 
 
 def _share(given: RunFolder, taker: RunFolder) -> None:

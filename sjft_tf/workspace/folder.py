@@ -1,7 +1,7 @@
 """Names of everything a run leaves on disk, who may write there, and what each artifact was made from.
 
 A run folder belongs to one experiment and to one process at a time. Every artifact carries, as `made_from`, the hash of
-its inputs; an artifact whose hash differs from the one expected now counts as absent, so that a stage makes it again.
+its inputs; an artifact whose hash differs from the one expected now counts as absent, so that its stage makes it again.
 """
 
 import contextlib
@@ -22,6 +22,16 @@ from sjft_tf.errors import InputError
 logger = logging.getLogger(__name__)
 
 
+def _at(*names_and_doc: str) -> Any:
+    """A property: the path of an artifact below the run folder; last comes its docstring."""
+    *names, doc = names_and_doc
+
+    def path(folder: "RunFolder") -> pathlib.Path:
+        return folder.path.joinpath(*names)
+
+    return property(path, doc=doc)
+
+
 class RunFolder:
     """The paths inside a run folder, and reading and writing of its artifacts.
 
@@ -32,95 +42,25 @@ class RunFolder:
     def __init__(self, path: str | pathlib.Path) -> None:
         self.path = pathlib.Path(path)
 
-    @property
-    def config(self) -> pathlib.Path:
-        """The resolved experiment."""
-        return self.path / "config.yaml"
-
-    @property
-    def versions(self) -> pathlib.Path:
-        """Versions of what the run was made with."""
-        return self.path / "versions.json"
-
-    @property
-    def rejected(self) -> pathlib.Path:
-        """Files left out of the domains, with the reason."""
-        return self.path / "rejected.csv"
-
-    @property
-    def bin_edges(self) -> pathlib.Path:
-        """Bin edges of every channel, fitted on the target."""
-        return self.path / "bin_edges.npz"
-
-    @property
-    def neighbors(self) -> pathlib.Path:
-        """The neighbor table."""
-        return self.path / "neighbors.npz"
-
-    @property
-    def retrieval(self) -> pathlib.Path:
-        """How the neighbor table was made, and its figures."""
-        return self.path / "retrieval.json"
-
-    @property
-    def descriptors(self) -> pathlib.Path:
-        """The source's descriptors, where they are kept."""
-        return self.path / "descriptors"
-
-    @property
-    def search(self) -> pathlib.Path:
-        """What a search under way has found; gone when there is a table."""
-        return self.path / "search"
-
-    @property
-    def index(self) -> pathlib.Path:
-        """The index of an approximate search."""
-        return self.path / "index"
-
-    @property
-    def history(self) -> pathlib.Path:
-        """One JSON line a round: losses, accuracies, K."""
-        return self.path / "history.jsonl"
-
-    @property
-    def metrics(self) -> pathlib.Path:
-        """Accuracies on the test domain."""
-        return self.path / "metrics.json"
-
-    @property
-    def predictions(self) -> pathlib.Path:
-        """Probabilities and labels of the test domain after the last round."""
-        return self.path / "predictions.npz"
-
-    @property
-    def confusion(self) -> pathlib.Path:
-        """Test images by true and predicted class after the last round."""
-        return self.path / "confusion.csv"
-
-    @property
-    def per_class(self) -> pathlib.Path:
-        """Accuracy of each class on the test domain after the last round, and what it is confused with."""
-        return self.path / "per_class.csv"
-
-    @property
-    def report(self) -> pathlib.Path:
-        """The report page."""
-        return self.path / "report.html"
-
-    @property
-    def export(self) -> pathlib.Path:
-        """The exported classifier."""
-        return self.path / "export"
-
-    @property
-    def stages(self) -> pathlib.Path:
-        """What each stage was last made from, and how many seconds it took."""
-        return self.path / "stages.json"
-
-    @property
-    def tensorboard(self) -> pathlib.Path:
-        """Logs for TensorBoard, one step a round."""
-        return self.path / "tensorboard"
+    config = _at("config.yaml", "The resolved experiment.")
+    versions = _at("versions.json", "Versions of what the run was made with.")
+    rejected = _at("rejected.csv", "Files left out of the domains, with the reason.")
+    bin_edges = _at("bin_edges.npz", "Bin edges of every channel, fitted on the target.")
+    neighbors = _at("neighbors.npz", "The neighbor table.")
+    retrieval = _at("retrieval.json", "How the neighbor table was made, and its figures.")
+    descriptors = _at("descriptors", "The source's descriptors, where they are kept.")
+    search = _at("search", "What a search under way has found; gone when there is a table.")
+    index = _at("index", "The index of an approximate search.")
+    history = _at("history.jsonl", "One JSON line a round: losses, accuracies, K.")
+    metrics = _at("metrics.json", "Accuracies on the test domain.")
+    predictions = _at("predictions.npz", "Labels of the test domain, and probabilities by the exported round.")
+    confusion = _at("confusion.csv", "Test images by true and predicted class, by the exported round.")
+    per_class = _at("per_class.csv", "Accuracy of each class on the test domain, and what it is confused with.")
+    report = _at("report.html", "The report page.")
+    export = _at("export", "The exported classifier.")
+    stages = _at("stages.json", "What each stage was last made from, and how many seconds it took.")
+    checkpoint = _at("checkpoints", "latest.npz", "All that training has changed, within a round.")
+    tensorboard = _at("tensorboard", "Logs for TensorBoard, one step a round.")
 
     def scan(self, role: str) -> pathlib.Path:
         """What indexing the domain `role` found, so that unchanged files are not read again."""
@@ -133,11 +73,6 @@ class RunFolder:
     def weights(self, round: int) -> pathlib.Path:
         """Weights after a round."""
         return self.path / "checkpoints" / f"round-{round}.weights.h5"
-
-    @property
-    def checkpoint(self) -> pathlib.Path:
-        """All that training has changed, every so many steps; there while a round is under way."""
-        return self.path / "checkpoints" / "under-way.npz"
 
     @contextlib.contextmanager
     def locked(self, *, make: bool = True) -> Iterator[None]:
@@ -186,7 +121,7 @@ class RunFolder:
 
     def load(self, path: pathlib.Path, made_from: str, expected: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
         """The arrays of an artifact, or None where it is absent, damaged or made from something else (which is said)."""
-        return files.load_made_from(path, made_from, expected, otherwise="it is made again")
+        return files.load_made_from(path, made_from, expected, otherwise="it is recomputed")
 
     def load_json(self, path: pathlib.Path, made_from: str) -> dict[str, Any] | None:
         """The content of a JSON artifact with a `made_from` key, or None as in `load`."""
@@ -202,19 +137,25 @@ class RunFolder:
         try:
             value: dict[str, Any] = files.read_json(path)
         except InputError as error:
-            logger.warning("%s; it is made again", error)
+            logger.warning("%s; it is recomputed", error)
             return None
         return value
 
     def _is_current(self, path: pathlib.Path, found: str, expected: str) -> bool:
         if found != expected:
-            logger.info("%s was made from other inputs; it is made again", path.relative_to(self.path))
+            logger.info("%s was made from other inputs; it is recomputed", path.relative_to(self.path))
         return found == expected
 
     def record_stage(self, stage: str, made_from: str, seconds: float) -> None:
         """Note that a stage is done, and how long it took."""
         recorded = {**self.recorded_stages(), stage: {"made_from": made_from, "seconds": round(seconds, 2)}}
         files.write_json(self.stages, recorded)
+
+    def forget_stage(self, stage: str) -> None:
+        """Take back that a stage is done."""
+        recorded = self.recorded_stages()
+        if recorded.pop(stage, None) is not None:
+            files.write_json(self.stages, recorded)
 
     def recorded_stages(self) -> dict[str, dict[str, Any]]:
         """`made_from` and `seconds` by stage, in the order of their first run; none where the record is damaged."""

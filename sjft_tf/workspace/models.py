@@ -1,26 +1,34 @@
-"""The model of an experiment, and what its settings come to on this machine."""
+"""The joint model of a run: with its initial weights, or as a round left it."""
 
 from typing import Literal
 
 import keras
 import tensorflow as tf
 
-from sjft_tf.config import Experiment, TrainingConfig
+from sjft_tf.config import TrainingConfig
 from sjft_tf.models import joint_model
+from sjft_tf.training import devices
+from sjft_tf.workspace.workspace import Workspace
 
 
-def build_model(
-    experiment: Experiment, target_classes: int, source_classes: int | None, strategy: tf.distribute.Strategy
-) -> keras.Model:
-    """The joint model with its initial weights, on the devices of `strategy`; equal seeds give equal weights."""
+def initial_model(workspace: Workspace, strategy: tf.distribute.Strategy | None = None) -> keras.Model:
+    """The joint model with its initial weights; equal seeds give equal weights.
+
+    Args:
+        workspace: the run's.
+        strategy: whose devices it lives on; None: those of this process.
+    """
+    experiment, source = workspace.experiment, workspace.source
     settings = experiment.model
     keras.utils.set_random_seed(experiment.seed)
     keras.mixed_precision.set_global_policy(precision(experiment.training))
+    if strategy is None:
+        strategy = tf.distribute.get_strategy() if devices.in_cluster() else devices.strategy()
     with strategy.scope():
         return joint_model(
             settings.backbone,
-            target_classes=target_classes,
-            source_classes=source_classes,
+            target_classes=len(workspace.target.class_names),
+            source_classes=len(source.class_names) if source is not None else None,
             weights=settings.weights,
             image_size=experiment.image_size,
             width=settings.width,
@@ -29,6 +37,13 @@ def build_model(
             bn=settings.bn,
             bn_momentum=settings.bn_momentum,
         )
+
+
+def model_of_round(workspace: Workspace, number: int) -> keras.Model:
+    """A joint model with the weights that round `number`, from 0, left."""
+    model = initial_model(workspace)
+    model.load_weights(workspace.folder.weights(number))
+    return model
 
 
 def precision(training: TrainingConfig) -> Literal["float32", "mixed_bfloat16"]:

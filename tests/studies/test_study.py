@@ -10,9 +10,9 @@ import pytest
 from sjft_tf.config import load_experiment, parse_experiment
 from sjft_tf.domains import SyntheticImages
 from sjft_tf.retrieval import find_neighbors
-from sjft_tf.run_folder import RunFolder
+from sjft_tf.workspace import RunFolder
 
-demo_stage = importlib.import_module("sjft_tf.stages.demo")  # sjft_tf.stages.demo is the function
+demo_module = importlib.import_module("sjft_tf.studies.demo")  # sjft_tf.studies.demo is the function
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,8 @@ selection: {k0: 40, rounds: 1}
 model: {backbone: resnet18v2, width: 0.0625, stem: small, weights: null}
 training: {steps_per_round: 2, batch_size: 4}
 """
-    monkeypatch.setattr(demo_stage, "demo_experiment", lambda: parse_experiment(small, name="small"))
-    monkeypatch.setattr(demo_stage, "SEEDS", (0,))
+    monkeypatch.setattr(demo_module, "demo_experiment", lambda: parse_experiment(small, name="small"))
+    monkeypatch.setattr(demo_module, "SEEDS", (0,))
     result = sjft("--quiet", "demo", "--out", tmp_path / "demo")
     assert result.exit_code == 0, result.output
     assert [line.split()[0] for line in result.stdout.splitlines() if "±" in line][-3:] == [
@@ -93,7 +93,7 @@ training: {steps_per_round: 2, batch_size: 4}
 
 
 def test_most_of_what_the_demo_selects_is_of_the_targets_style():
-    experiment = demo_stage.demo_experiment()
+    experiment = demo_module.demo_experiment()
     k0 = experiment.selection.k0
     target, source = SyntheticImages("target"), SyntheticImages("source")
     table = find_neighbors(target, source, max_k=k0, image_size=experiment.image_size)
@@ -105,5 +105,5 @@ def test_most_of_what_the_demo_selects_is_of_the_targets_style():
 
 def test_the_demos_config_is_one_that_a_user_could_write(tmp_path):
     path = tmp_path / "demo.yaml"
-    path.write_text((demo_stage.importlib.resources.files("sjft_tf.stages") / "demo.yaml").read_text())
-    assert load_experiment(path) == demo_stage.demo_experiment()
+    path.write_text((demo_module.importlib.resources.files("sjft_tf.studies") / "demo.yaml").read_text())
+    assert load_experiment(path) == demo_module.demo_experiment()

@@ -25,7 +25,7 @@ from .domains import Union as Union
 from .errors import InputError as InputError
 from .inference import predict as predict
 from .models import classifier as classifier
-from .models import joint_model as joint_model
+from .training import joint_model as joint_model
 from .models import load_weights as load_weights
 from .retrieval import NeighborTable as NeighborTable
 from .retrieval import find_neighbors as find_neighbors

@@ -104,8 +104,8 @@ def _norms_and_cosine(one: list[tf.Tensor], other: list[tf.Tensor]) -> tf.Tensor
 
 def _check(model: keras.Model) -> None:
     names = {layer.name for layer in model.layers}
-    if not {TARGET, SOURCE} <= names & set(model.output_names):
-        outputs = ", ".join(map(repr, model.output_names))
+    if not {TARGET, SOURCE} <= names & set(model.output):
+        outputs = ", ".join(map(repr, model.output))
         raise InputError(
             f"model {model.name} has the heads {outputs}; a comparison of gradients needs {TARGET!r}, {SOURCE!r}"
         )

@@ -56,10 +56,10 @@ class JointModel(keras.Model):
         if iter_size < 1:
             raise InputError(f"iter_size is {iter_size}; it must be 1 or more")
         if terms is None:
-            terms = [term for term in joint_terms() if term.name in self.output_names]
-        missing = [term.name for term in terms if term.name not in self.output_names]
+            terms = [term for term in joint_terms() if term.name in self.output]
+        missing = [term.name for term in terms if term.name not in self.output]
         if missing:
-            raise InputError(f"model {self.name} has no output {missing[0]!r}; it has {', '.join(self.output_names)}")
+            raise InputError(f"model {self.name} has no output {missing[0]!r}; it has {', '.join(self.output)}")
         self.terms, self.iter_size = tuple(terms), iter_size
 
     def compile(
@@ -86,7 +86,7 @@ class JointModel(keras.Model):
             jit_compile=jit_compile, **settings,
         )  # fmt: skip
         if getattr(self.optimizer, "heads", ()) is None:
-            self.optimizer.heads = tuple(self.output_names)
+            self.optimizer.heads = tuple(self.output)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as a saved model was."""

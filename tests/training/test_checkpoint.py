@@ -64,9 +64,9 @@ def script(path):
     variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
     logs = {f"history/{name}": np.array(values) for name, values in history.items()}
     curve = {f"curve/{name}": np.array(values) for name, values in curves.curve().items()}
-    np.savez(path + ".end.npz", *map(np.array, variables), k=selection.counts, r=selection.round, **logs, **curve)
+    np.savez(path + ".end.npz", *map(keras.ops.convert_to_numpy, variables), k=selection.counts, r=selection.round, **logs, **curve)
 
-for name, kills in (("straight", []), ("killed", [3, 2, 4, 6, 9, 1])):
+for name, kills in (("straight", []), ("killed", [3, 2, 4, 6, 1])):
     for killed_after in [*kills, None]:
         child = os.fork()
         if child == 0:

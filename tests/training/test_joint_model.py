@@ -243,9 +243,10 @@ def test_what_is_no_trunk_is_named():
 
 
 def test_a_backbone_of_keras_hub_is_a_trunk(images):
+    # Its requirement tensorflow-text brings TensorFlow's large build along, so no extra has it; without deps it suffices.
     keras_hub = pytest.importorskip("keras_hub")
     backbone = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[4], input_conv_kernel_sizes=[3], stackwise_num_filters=[4, 8],
+        input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 64],
         stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], block_type="basic_block", image_shape=(32, 32, 3),
         use_pre_activation=True,
     )  # fmt: skip

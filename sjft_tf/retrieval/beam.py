@@ -1,8 +1,8 @@
 """Exact search as an Apache Beam pipeline: a map over shards of the source, a top-k reduce for each target image.
 
-A shard is searched by what searches it here, `ExactSearch`, and lists of shards are merged by their keys, so that on equal
-machines the table is the local one to the bit. The lists of a shard are kept in the folder when they are found: a shard is not
-searched again when a worker fails, which not every runner survives, or when the whole search is stopped.
+A shard is searched by what searches it here, `ExactSearch`, and lists of shards are merged by their keys, so that on
+equal machines the table is the local one to the bit. The lists of a shard are kept in the folder when they are found: a
+shard is not searched again when a worker fails, which not every runner survives, or when the whole search is stopped.
 """
 
 import difflib

@@ -102,9 +102,7 @@ class ExactSearch:
         memory_gb: float = 4.0,
         resident_gb: float = 0.0,
     ) -> None:
-        check_depth(depth)
-        if hubness not in ("none", "csls"):
-            raise InputError(f'hubness is {hubness!r}; it must be "none" or "csls"')
+        check_depth(depth, hubness)
         measure.check(targets, "target", targets)
         self._targets, self._measure, self._depth, self._hubness = targets, measure, depth, hubness
         self._lift = measure.lift(targets)
@@ -207,7 +205,9 @@ class ExactSearch:
         return rows // _TARGET_ROWS * _TARGET_ROWS
 
 
-def check_depth(depth: int) -> None:
-    """Raise InputError unless so many neighbors can be asked for."""
+def check_depth(depth: int, hubness: str = "none") -> None:
+    """Raise InputError unless so many neighbors can be asked for, in that order."""
     if depth < 1:
         raise InputError(f"depth is {depth}; it must be 1 or more")
+    if hubness not in ("none", "csls"):
+        raise InputError(f'hubness is {hubness!r}; it must be "none" or "csls"')

@@ -74,7 +74,7 @@ def find_neighbors(
     Example:
         `find_neighbors(ImageFolder("flowers/train"), ImageFolder("imagenet"), depth=5100, cache="cache")`
     """
-    check_depth(depth)
+    check_depth(depth, hubness)
     check_smoothing(divergence, smoothing)
     if not len(source):
         raise InputError(f"{source.name} has no images; a search needs at least one")

@@ -59,17 +59,17 @@ class HistogramMeasure:
 
     def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
         """They are counts, of as many pixels in each image, in as many channels as there are weights."""
+        if descriptors.shape[1:] != like.shape[1:]:
+            raise InputError(
+                f"source descriptors have shape {descriptors.shape} and target descriptors {like.shape}; "
+                "channels and bins must be the same"
+            )
         if descriptors.ndim != 3 or 0 in descriptors.shape or not np.issubdtype(descriptors.dtype, np.integer):
             raise InputError(
                 f"{side} descriptors are {descriptors.dtype} {descriptors.shape}; expected uint16 "
                 "[images, channels, bins]"
             )
         _check_weights(self.channel_weights, descriptors.shape[1])
-        if descriptors.shape[1:] != like.shape[1:]:
-            raise InputError(
-                f"source descriptors have shape {descriptors.shape} and target descriptors {like.shape}; "
-                "channels and bins must be the same"
-            )
         _check_counts(descriptors, side, like[0].sum(axis=1, dtype=np.int64))
 
     def lift(self, targets: np.ndarray) -> Lift:

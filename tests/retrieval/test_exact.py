@@ -272,7 +272,10 @@ def test_progress_is_told_of_every_block(rng, draw, weights):
         ({"divergence": "js"}, """^divergence is 'js'; it must be "kl" or "hellinger"$"""),
         ({"hubness": "mutual"}, """^hubness is 'mutual'; it must be "none" or "csls"$"""),
         ({"block_rows": -1}, "^block_rows is -1; it must be 1 or more"),
-        ({"memory_gb": 1e-6}, "^retrieval.memory_gb is 1e-06; searching 2 neighbors of 3 target images with 38 numbers"),
+        (
+            {"memory_gb": 1e-6},
+            "^retrieval.memory_gb is 1e-06; searching 2 neighbors of 3 target images with 38 numbers",
+        ),
     ],
 )
 def test_values_out_of_range_are_refused(rng, draw, weights, values, message):

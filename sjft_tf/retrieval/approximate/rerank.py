@@ -1,8 +1,8 @@
 """Divergences of proposed pairs by the vectors of exact search, and the lists they make.
 
-Source tile by source tile, so that a descriptor is read and lifted once. Within a tile, targets that propose the same sources
-are in one group, and a group is multiplied with all sources that any of its targets proposes: several times as many
-products as there are pairs, at the speed of a matrix product.
+Source tile by source tile, so that a descriptor is read and lifted once. Within a tile, targets that propose the same
+sources are in one group, and a group is multiplied with all sources that any of its targets proposes: several times as
+many products as there are pairs, at the speed of a matrix product.
 """
 
 from collections.abc import Callable

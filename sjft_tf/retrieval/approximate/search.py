@@ -115,7 +115,7 @@ class ScannSearch:
         measure.check(first, "source", targets)
         vectors, held = _rooms(source, first, options)
         embedding = fit_embedding(targets[fitted], first, lift, dimensions=options.dimensions)
-        exact = ExactSearch(targets[sampled], measure, depth=depth, memory_gb=options.memory_gb)
+        exact = ExactSearch(targets[sampled], measure, depth=depth)
         vectors = vectors[:, : embedding.dimensions]
         for start, descriptors in source.blocks(progress=progress):
             exact.add(start, descriptors)
@@ -184,8 +184,8 @@ class ScannSearch:
         if held is None:
             return None
         index, notes = held
-        names = {"target_map": np.float32, "source_map": np.float32, "target_mean": np.float64}
-        names |= {"source_mean": np.float64, "common_scale": np.float64}
+        maps = ("target_map", "source_map", "target_mean", "source_mean")
+        names = {**dict.fromkeys(maps, np.float32), "common_scale": np.float64}
         try:
             arrays = files.load_arrays(pathlib.Path(folder) / _EMBEDDING, names)
         except InputError as error:

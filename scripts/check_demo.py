@@ -132,7 +132,7 @@ def main() -> None:
     with run.folder.locked():
         run.prepare()
         table = search(run)
-        for k in (experiment.selection.k0, table.max_k):
+        for k in (experiment.selection.k0, table.depth):
             print(json.dumps({"check": "styles", **styles(run.target, run.source, table, k)}))
             print(json.dumps({"check": "classes", **classes(run.target, run.source, table, k)}))
         print(json.dumps({"check": "leak", **leak(run)}))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sjft_tf.inference import predict
     from sjft_tf.models import JointModel, classifier, joint_model, load_weights
     from sjft_tf.retrieval import NeighborTable, find_neighbors, search_exact, symmetric_kl
-    from sjft_tf.selection import Selection, entropy, expand_counts
+    from sjft_tf.selection import Selection, deepest_k, entropy, expand_counts
     from sjft_tf.serving import export_classifier
     from sjft_tf.training import (
         Checkpoints,
@@ -36,7 +36,7 @@ _ROOMS = {
     "evaluation": ["accuracy", "mean_class_accuracy"],
     "models": ["JointModel", "classifier", "joint_model", "load_weights"],
     "retrieval": ["NeighborTable", "find_neighbors", "search_exact", "symmetric_kl"],
-    "selection": ["Selection", "entropy", "expand_counts"],
+    "selection": ["Selection", "deepest_k", "entropy", "expand_counts"],
     "serving": ["export_classifier"],
     "training": [
         "Checkpoints",
@@ -75,6 +75,7 @@ __all__ = [
     "Union",
     "accuracy",
     "classifier",
+    "deepest_k",
     "end_round",
     "entropy",
     "expand_counts",

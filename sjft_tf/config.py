@@ -63,6 +63,7 @@ class DescriptorConfig:
     bins: int | None = None  # bins of each channel's histogram; null: 100 for alexnet, else 32
     fine_bins: int = 2000  # equal intervals from which the bin edges are made
     binning: Literal["quantile", "authors"] = "quantile"
+    divergence: Literal["kl", "hellinger"] = "kl"  # between two histograms
     image_size: int | None = None  # pixels; null: the experiment's
     store: bool = False  # keep the source's descriptors in the run folder
 
@@ -101,9 +102,10 @@ class DescriptorConfig:
 class RetrievalConfig:
     """How neighbors are searched."""
 
-    method: Literal["exact", "scann"] = "exact"
+    method: Literal["auto", "exact", "scann"] = "auto"
     max_k: int | None = None  # neighbors kept per target image; null: the deepest K the rounds can reach
-    epsilon: float = 2.2204e-16  # added to histogram values inside logarithms
+    smoothing: float | Literal["authors"] = "authors"  # counts added to every bin; authors: 2.2e-16 inside logarithms
+    hubness: Literal["none", "csls"] = "none"
     memory_gb: float = 4.0  # 10^9 bytes that a search may take
     dimensions: int = 160  # of scann: numbers that an image is embedded in
     min_recall: float = 0.95  # of scann: the share of the max_k nearest that must be found
@@ -111,7 +113,7 @@ class RetrievalConfig:
     def __post_init__(self) -> None:
         if self.max_k is not None:
             _at_least(1, max_k=self.max_k)
-        _positive(epsilon=self.epsilon, memory_gb=self.memory_gb)
+        _positive(memory_gb=self.memory_gb)
         _at_least(1, dimensions=self.dimensions)
         _within(0, 0.999, min_recall=self.min_recall)
 

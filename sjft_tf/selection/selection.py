@@ -13,6 +13,7 @@ from sjft_tf.selection.reach import Lists, Pool
 from sjft_tf.selection.rule import Outcome, expand_counts, levels_of, outcome
 
 if TYPE_CHECKING:
+    from sjft_tf.domains import Domain
     from sjft_tf.retrieval import NeighborTable  # for its type alone, so that this room needs no TensorFlow
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class Selection:
         self._shuffled = np.random.default_rng(seed).permutation(n_source or 0).astype(np.int32)
         self.max_k, counts = 0, None
         if self.neighbors is not None:
-            width = self.neighbors.max_k
+            width = self.neighbors.depth
             self.max_k = width if level_cap is None else min(width, level_cap * k0)
             if k0 > width:
                 logger.info("k0 = %d is capped at the neighbor table's width, %d", k0, width)
@@ -137,7 +138,7 @@ class Selection:
             )  # fmt: skip
             n_capped = int((counts == self.max_k).sum())
             if n_capped:
-                cap = "the neighbor table's width" if self.max_k == self.neighbors.max_k else "level_cap * k0 ="
+                cap = "the neighbor table's width" if self.max_k == self.neighbors.depth else "level_cap * k0 ="
                 logger.info("K of %d target images is at the cap, %s %d", n_capped, cap, self.max_k)
         self._history.append(_Round(first_step, counts, self._reach(counts)))
         return outcome(entropies, correct, self.delta)
@@ -183,6 +184,11 @@ class Selection:
             self._history = [_Round(first_step, None, self._reach(None)) for first_step, _ in rounds]
         else:
             self._history = [_Round(first_step, row, self._reach(row)) for first_step, row in rounds]
+
+    def check(self, target: "Domain", source: "Domain | None" = None) -> None:
+        """Raise InputError unless the neighbor table, where there is one, is of these domains."""
+        if self.neighbors is not None:
+            self.neighbors.check(target, source)
 
     def check_target(self, name: str, n_images: int) -> None:
         """Raise InputError unless the selection is for as many target images as the domain `name` has."""

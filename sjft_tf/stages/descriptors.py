@@ -24,13 +24,10 @@ from sjft_tf.descriptors import (
 )
 from sjft_tf.errors import InputError
 from sjft_tf.retrieval import (
-    Measure,
     NeighborTable,
     ScannOptions,
     ScannSearch,
     SearchState,
-    SquaredDistance,
-    SymmetricKL,
     search_stream,
 )
 from sjft_tf.run_folder import RunFolder
@@ -68,18 +65,24 @@ def search(run: Run, runner: str | None = None, options: Sequence[str] = ()) -> 
         runner: the Beam runner whose workers search; this process, if None. The table is the same.
         options: of the runner, "key=value" each.
     """
-    names = {"indices": np.int32, "divergences": np.float32}
-    held = run.folder.load(run.folder.neighbors, run.neighbors_hash, names)
+    held = run.folder.load(run.folder.neighbors, run.neighbors_hash, NeighborTable.kinds())
     if held is not None and run.folder.retrieval.exists():
-        return NeighborTable(**held)
+        table = NeighborTable.of_arrays(held)
+        table.check(run.target, run.need_source())
+        return table
     source = described_source(run)
     start = time.monotonic()
     with watching("describe target") as progress:
         targets = source.describer.describe(run.target, progress=progress)
-    logger.info("search: %d neighbors of each target image among %d source images", run.max_k, len(source))
+    method, reason = run.search_method
+    logger.info(
+        "search: %d neighbors of each target image among %d source images, %s (%s)",
+        run.max_k, len(source), method, reason,
+    )  # fmt: skip
     table, figures = _search(run, targets, source, runner, options)
+    table = table.of(run.target, run.need_source())
     files.write_json(run.folder.retrieval, {**_figures(run, table), **figures})
-    run.folder.save(run.folder.neighbors, run.neighbors_hash, indices=table.indices, divergences=table.divergences)
+    run.folder.save(run.folder.neighbors, run.neighbors_hash, **table.arrays())
     shutil.rmtree(run.folder.search, ignore_errors=True)
     run.folder.record_stage("search", run.neighbors_hash, time.monotonic() - start)
     logger.info("search: %s", table.summary())
@@ -115,41 +118,43 @@ def _search(
     retrieval = run.experiment.retrieval
     if runner is not None:
         return _search_beam(run, targets, runner, options), {"runner": runner}
-    if retrieval.method == "scann":
+    if run.search_method[0] == "scann":
         return _search_scann(run, targets, source)
     with watching("describe and search") as progress:
         state = SearchState(run.folder.search / "state.npz", run.neighbors_hash)
         table = search_stream(
-            targets, source, _measure(run), max_k=run.max_k, memory_gb=retrieval.memory_gb, state=state,
-            progress=progress,
+            targets, source, run.measure, depth=run.max_k, hubness=retrieval.hubness, memory_gb=retrieval.memory_gb,
+            state=state, progress=progress,
         )  # fmt: skip
     return table, {}
 
 
 def _search_scann(run: Run, targets: np.ndarray, source: DescribedDomain) -> tuple[NeighborTable, dict[str, Any]]:
     retrieval = run.experiment.retrieval
+    if retrieval.hubness != "none":
+        raise InputError(f"retrieval.hubness {retrieval.hubness} goes with retrieval.method exact; it is scann")
     options = ScannOptions(
         dimensions=retrieval.dimensions, min_recall=retrieval.min_recall, memory_gb=retrieval.memory_gb
     )
     with watching("describe and index") as progress:
         found = ScannSearch.open(
-            targets, source, _measure(run), max_k=run.max_k, options=options, folder=run.folder.index,
+            targets, source, run.measure, depth=run.max_k, options=options, folder=run.folder.index,
             made_from=run.neighbors_hash, progress=progress,
         )  # fmt: skip
     return found.search(targets), {"certificate": found.certificate.config()}
 
 
 def _search_beam(run: Run, targets: np.ndarray, runner: str, options: Sequence[str]) -> NeighborTable:
-    if run.experiment.retrieval.method != "exact":
-        raise InputError(f"--runner goes with retrieval.method exact; it is {run.experiment.retrieval.method}")
+    if run.search_method[0] != "exact":
+        raise InputError("--runner goes with retrieval.method exact; it is scann")
     try:
         from sjft_tf.retrieval.beam import search_beam
     except ImportError as error:
         raise InputError('--runner needs Apache Beam; install it with: pip install "sjft-tf[beam]"') from error
     open_source = SourceOfRun(to_yaml(run.experiment), run.folder.path.absolute())
     return search_beam(
-        targets, open_source, _measure(run), max_k=run.max_k, folder=run.folder.search.absolute(),
-        made_from=run.neighbors_hash, runner=runner, options=options,
+        targets, open_source, run.measure, depth=run.max_k, hubness=run.experiment.retrieval.hubness,
+        folder=run.folder.search.absolute(), made_from=run.neighbors_hash, runner=runner, options=options,
     )  # fmt: skip
 
 
@@ -161,20 +166,14 @@ def _describer(run: Run) -> Describer:
     return HistogramDescriber(run.bank, edges, image_size=run.experiment.descriptor_size)
 
 
-def _measure(run: Run) -> Measure:
-    if isinstance(run.bank, PooledFeatures):
-        return SquaredDistance()
-    return SymmetricKL(run.bank.channel_weights, run.experiment.retrieval.epsilon)
-
-
 def _figures(run: Run, table: NeighborTable) -> dict[str, Any]:
     k0 = run.experiment.selection.k0
-    depths = sorted({min(k, table.max_k) for k in (k0, 10, 100, 1000, table.max_k)})
+    depths = sorted({min(k, table.depth) for k in (k0, 10, 100, 1000, table.depth)})
     return {
         "made_from": run.neighbors_hash,
-        "method": run.experiment.retrieval.method,
+        "method": run.search_method[0],
         "n_target": len(table),
         "n_source": len(run.need_source()),
-        "max_k": table.max_k,
+        "max_k": table.depth,
         "distinct_source_images": {str(k): table.distinct(k) for k in depths},
     }

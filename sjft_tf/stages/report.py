@@ -78,7 +78,7 @@ def position_of(run: Run, target_id: str) -> int:
 
 def gallery_row(run: Run, table: NeighborTable, position: int) -> GalleryRow:
     """One target image with its neighbors at `RANKS`, as far as the table goes."""
-    source, ranks = run.need_source(), [rank for rank in RANKS if rank <= table.max_k]
+    source, ranks = run.need_source(), [rank for rank in RANKS if rank <= table.depth]
     sources = table.indices[position, [rank - 1 for rank in ranks]]
     neighbors = [
         Neighbor(

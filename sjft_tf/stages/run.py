@@ -26,8 +26,9 @@ from sjft_tf.domains import (
     rejected_csv,
 )
 from sjft_tf.errors import InputError
+from sjft_tf.retrieval import Measure, choose_method, measure_for
 from sjft_tf.run_folder import RunFolder
-from sjft_tf.selection import deepest_count
+from sjft_tf.selection import deepest_k
 from sjft_tf.stages.banks import build_bank
 from sjft_tf.stages.model import build_model
 from sjft_tf.stages.watching import watching
@@ -191,10 +192,25 @@ class Run:
     def max_k(self) -> int:
         """Neighbors kept per target image: as asked, or as deep as K can get, and at most the whole source."""
         selection, n_source = self.experiment.selection, len(self.source) if self.source is not None else 0
-        deepest = deepest_count(
-            selection.k0, selection.sigma0, selection.sigma1, selection.rounds, level_cap=selection.level_cap
-        )
+        deepest = deepest_k(
+            k0=selection.k0, rounds=selection.rounds, sigma0=selection.sigma0, sigma1=selection.sigma1,
+            level_cap=selection.level_cap,
+        )  # fmt: skip
         return min(self.experiment.retrieval.max_k or deepest, n_source)
+
+    @functools.cached_property
+    def measure(self) -> Measure:
+        """By what descriptors are compared."""
+        divergence, smoothing = self.experiment.descriptor.divergence, self.experiment.retrieval.smoothing
+        return measure_for(self.bank, divergence=divergence, smoothing=smoothing)
+
+    @functools.cached_property
+    def search_method(self) -> tuple[str, str]:
+        """ "exact" or "scann", and why."""
+        retrieval = self.experiment.retrieval
+        if retrieval.method != "auto":
+            return retrieval.method, f"retrieval.method is {retrieval.method}"
+        return choose_method(len(self.target), len(self.need_source()), self.max_k, hubness=retrieval.hubness)
 
     @functools.cached_property
     def edges_hash(self) -> str:
@@ -209,10 +225,11 @@ class Run:
         if self.source is None:
             return ""
         retrieval = self.experiment.retrieval
-        settings: list[Any] = [self.max_k, retrieval.method, retrieval.epsilon]
-        if retrieval.method == "scann":
+        method, _ = self.search_method
+        settings: list[Any] = [self.max_k, method, self.measure.config(), retrieval.hubness]
+        if method == "scann":
             settings += [retrieval.dimensions, retrieval.min_recall]
-        return files.digest("neighbors 1", self.edges_hash, self.source.fingerprint(), settings)
+        return files.digest("neighbors 2", self.edges_hash, self.source.fingerprint(), settings)
 
     @functools.cached_property
     def training_hash(self) -> str:

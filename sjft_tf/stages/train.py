@@ -93,7 +93,7 @@ def _train_rounds(run: Run, neighbors: NeighborTable | None, completed: list[dic
         run.model.load_weights(run.folder.weights(begin.round - 1))
         fitting.load_weights()
     history, completed = run.folder.read_history()[: begin.round], list(completed)
-    setting = setting_of(run, neighbors.max_k if neighbors is not None else None)
+    setting = setting_of(run, neighbors.depth if neighbors is not None else None)
     for number in range(begin.round, run.experiment.selection.rounds):
         counts = _counts(run, selection)
         entry, end = _train_round(run, fitting, selection, begin)

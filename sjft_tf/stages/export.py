@@ -25,6 +25,7 @@ def export(run: Run) -> None:
     number = metrics["best_round"] if run.experiment.export.round == "best" else run.experiment.selection.rounds - 1
     model.load_weights(run.folder.weights(number))
     card = card_of([run], _test_of_round(metrics["test"], number))
+    card["training"] = {**card["training"], "exported round": number + 1}
     export_classifier(model, run.folder.export, class_names=classes, card=card)
     run.folder.record_stage("export", made_from, time.monotonic() - start)
     logger.info("export: round %d, %s", number + 1, run.folder.export)

@@ -99,7 +99,8 @@ def test_the_best_round_by_validation_can_be_exported(sjft, finished, tmp_path, 
         saved = [trained_weights(out, number).values() for number in (0, 1)]
         assert [any(np.array_equal(kernel, array) for array in arrays) for arrays in saved] == expected
     accuracy = metrics["test"]["rounds"][0]["mean_class_accuracy"]
-    assert f"{accuracy:.1%}" in (out / "export/README.md").read_text()
+    card = (out / "export/README.md").read_text()
+    assert f"| mean class accuracy | {100 * accuracy:.1f} % |" in card and "| exported round | 1 |" in card
 
 
 def test_a_key_that_an_earlier_version_did_not_have_leaves_a_finished_run_valid(sjft, finished, tmp_path):

@@ -308,5 +308,5 @@ def test_each_stage_is_run_again_by_a_setting_of_its_own_and_no_earlier_one(sjft
         before = json.loads((out / "stages.json").read_text())
         assert sjft("--quiet", "evaluate", path, "--out", out, "--set", setting).exit_code == 0
         after = json.loads((out / "stages.json").read_text())
-        recomputed = [stage for stage in before if before[stage]["made_from"] != after[stage]["made_from"]]
+        recomputed = [stage for stage in after if before[stage]["made_from"] != after[stage]["made_from"]]
         assert recomputed == ["describe", "search", "train", "evaluate"][-len(recomputed) :] and recomputed[0] == first

@@ -107,7 +107,9 @@ def test_the_best_round_by_validation_can_be_exported(sjft, finished, tmp_path, 
     )
     with np.load(out / "predictions.npz") as saved:
         assert (saved["probabilities"].argmax(-1) == saved["labels"]).mean() == pytest.approx(first["accuracy"])
-    assert f"{first['mean_class_accuracy']:.1%}" in (out / "export/README.md").read_text()
+    card = (out / "export/README.md").read_text()
+    assert f"| mean class accuracy | {100 * first['mean_class_accuracy']:.1f} % |" in card
+    assert "| exported round | 1 |" in card
     assert f"After 1 round the mean class accuracy on 15 test images is {first['mean_class_accuracy']:.1%}" in (
         out / "report.html"
     ).read_text().replace("\N{NO-BREAK SPACE}%", "%")

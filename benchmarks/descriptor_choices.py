@@ -17,7 +17,7 @@ from sjft_tf.config import DescriptorConfig
 from sjft_tf.descriptors import DescribedDomain, FeatureDescriber, HistogramDescriber, PooledFeatures, fit_bin_edges
 from sjft_tf.retrieval import NeighborTable, SquaredDistance, SymmetricKL, search_stream
 from sjft_tf.retrieval.divergence import EPSILON
-from sjft_tf.stages.banks import build_bank
+from sjft_tf.workspace.banks import build_bank
 
 DEPTHS = (10, 50, 200)
 

@@ -1,6 +1,7 @@
-"""Accuracy and calibration of predictions. Making the predictions is `training.predict`'s; drawing them `reporting`'s."""
+"""Accuracy and calibration of predictions. Predictions are made in `inference`."""
 
 from sjft_tf.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
+from sjft_tf.evaluation.measured import figures, measured
 from sjft_tf.evaluation.metrics import (
     accuracy,
     best_round,
@@ -18,7 +19,9 @@ __all__ = [
     "confusion_csv",
     "confusion_matrix",
     "expected_calibration_error",
+    "figures",
     "mean_class_accuracy",
+    "measured",
     "most_confused",
     "per_class_accuracy",
     "per_class_csv",

@@ -135,13 +135,14 @@ class ReportData:
         entropies_per_round: Eq. (2) in nats after each round, `[n_target]` float.
         correct_per_round: whether the top class was the label after each round, `[n_target]` bool.
         delta: entropy in nats from which a correct image counts as uncertain.
-        test_rounds: `{"round", "mean_class_accuracy", "accuracy"}` on the test domain, one a round, in order; the last
-            is the result.
+        test_rounds: `{"round", "mean_class_accuracy", "accuracy"}` on the test domain, one a round, in order.
         test_view: how test images were seen: "center", "flip", "ten" or "multiscale".
-        ece: expected calibration error on the test domain after the last round, in 0..1.
+        ece: expected calibration error on the test domain, in 0..1.
         reliability: `{"low", "high", "n", "confidence", "accuracy"}` of the same answers, one a bin of confidence, in
             order; the last two are None in empty bins.
         best_round: the round, from 0, after which validation accuracy was highest; None without validation.
+        exported_round: the round, from 0, whose model is exported and whose answers `ece`, `reliability` and `confusion`
+            describe; None: the last one.
         class_names: names of the target's classes, `[C]`.
         confusion: test images by true class (row) and predicted class (column), `[C, C]` int.
         semantic: whether images were compared by feature vectors, and not by low-level statistics.
@@ -171,6 +172,7 @@ class ReportData:
     ece: float | None = None
     reliability: Sequence[Mapping[str, Any]] = ()
     best_round: int | None = None
+    exported_round: int | None = None
     class_names: Sequence[str] = ()
     confusion: np.ndarray | None = None
     semantic: bool = False

@@ -1,6 +1,7 @@
 """The first paragraphs of a report: the run in sentences, and its figures of merit."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,11 +32,16 @@ def watched(data: ReportData) -> list[tuple[int, list[str]]] | None:
     return [(entry["round"] + 1, list(entry["warnings"])) for entry in data.history if entry.get("warnings")]
 
 
+def exported(data: ReportData) -> Mapping[str, Any]:
+    """The test figures of the round whose model is exported."""
+    return data.test_rounds[-1 if data.exported_round is None else data.exported_round]
+
+
 def headlines(data: ReportData) -> list[Headline]:
     """The run's large numbers, most important first."""
     found = []
     if data.test_rounds:
-        final = data.test_rounds[-1]
+        final = exported(data)
         error = None if data.confusion is None else 100 * mean_class_standard_error(data.confusion)
         remark = "" if error is None else f"standard error {error:.1f} points"
         found.append(Headline(percent(final["mean_class_accuracy"]), "mean class accuracy", remark))
@@ -114,9 +120,9 @@ def _test_images(data: ReportData) -> str:
 def _tested(data: ReportData) -> list[str]:
     if not data.test_rounds:
         return []
-    first, final = data.test_rounds[0], data.test_rounds[-1]
+    first, final = data.test_rounds[0], exported(data)
     text = (
-        f"After {counted(len(data.history), 'round') if data.history else 'training'} the mean class accuracy on "
+        f"After {counted(final['round'] + 1, 'round') if data.history else 'training'} the mean class accuracy on "
         f"{_test_images(data)}{_seen(data)} is {percent(final['mean_class_accuracy'])}, and "
         f"{percent(final['accuracy'])} of the images are classified correctly."
     )
@@ -133,8 +139,8 @@ def _seen(data: ReportData) -> str:
 
 
 def _best_by_validation(data: ReportData) -> list[str]:
-    last = data.test_rounds[-1]["round"]
-    best = [entry for entry in data.test_rounds if entry["round"] == data.best_round != last]
+    shown = exported(data)["round"]
+    best = [entry for entry in data.test_rounds if entry["round"] == data.best_round != shown]
     return [
         f"Validation accuracy was highest after round {entry['round'] + 1}, which has "
         f"{percent(entry['mean_class_accuracy'])} here."

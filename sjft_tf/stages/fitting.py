@@ -10,14 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf.config import Experiment
-from sjft_tf.domains import CachedImages, Domain
+from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.preemption import Asked, noting
+from sjft_tf.progress import watching
 from sjft_tf.selection import Selection
 from sjft_tf.stages.curves import LossCurves
-from sjft_tf.stages.model import jit_compile, precision
-from sjft_tf.stages.run import Run
-from sjft_tf.stages.watching import watching
 from sjft_tf.training import (
     Position,
     Shard,
@@ -27,7 +25,6 @@ from sjft_tf.training import (
     joint_loss,
     joint_metrics,
     joint_sgd,
-    largest_side,
     learning_rate_schedule,
     load_checkpoint,
     replica_batches,
@@ -35,6 +32,8 @@ from sjft_tf.training import (
     step_function,
     training_state,
 )
+from sjft_tf.workspace import Workspace, initial_model
+from sjft_tf.workspace.models import jit_compile, precision
 
 logger = logging.getLogger(__name__)
 
@@ -43,50 +42,51 @@ class Fitting:
     """The model of a run in training.
 
     Attributes:
-        model: compiled, on the run's devices. With several workers it is the run's own model on all of them, and
-            `run.model` a plain copy to look at target images with.
+        model: compiled, on the run's devices; with several workers, on all of them.
+        plain: the same model, or with several workers a copy in this process, to look at target images with.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.strategy = run, devices.strategy()
-        t = run.experiment.training
+    def __init__(self, workspace: Workspace, made_from: str) -> None:
+        self.workspace, self.made_from, self.strategy = workspace, made_from, devices.strategy()
+        t = workspace.experiment.training
         compiled = jit_compile(t, self.strategy)
-        self.model = run.build_model(self.strategy) if devices.in_cluster() else run.model
+        self.plain = initial_model(workspace)
+        self.model = initial_model(workspace, self.strategy) if devices.in_cluster() else self.plain
         with self.strategy.scope():
-            compile_model(run.experiment, self.model)
-        if self.model is not run.model:
-            compile_model(run.experiment, run.model)
+            compile_model(workspace.experiment, self.model)
+        if self.model is not self.plain:
+            compile_model(workspace.experiment, self.plain)
         self.step = step_function(self.model, jit_compile=compiled)
-        self.target = self._cached(run.target)
-        self.source = None if run.source is None else self._cached(run.source)
         logger.info(
             "train: %s, %s, %d replica%s, %d images an update", precision(t),
             "compiled by XLA" if compiled else "not compiled by XLA", self.strategy.num_replicas_in_sync,
             "s" * (self.strategy.num_replicas_in_sync > 1),
-            t.batch_size * t.iter_size // (1 if self.source is not None else 2),
+            t.batch_size * t.iter_size // (1 if workspace.source is not None else 2),
         )  # fmt: skip
 
     def load_checkpoint(self, selection: Selection, number: int) -> Position | None:
         """Go back to where round `number` was interrupted; None if there is nothing to go on from."""
-        path, made_from = self.run.folder.checkpoint, self.run.training_hash
+        path, made_from = self.workspace.folder.checkpoint, self.made_from
         with self.strategy.scope():
             return load_checkpoint(path, self.model, selection, made_from=made_from, round=number)
 
     def load_weights(self) -> None:
-        """Take over the weights of `run.model`, where that is another model."""
-        if self.model is not self.run.model:
-            self.model.set_weights(self.run.model.get_weights())
+        """Take over the weights of `plain`, where that is another model."""
+        if self.model is not self.plain:
+            self.model.set_weights(self.plain.get_weights())
 
     def hand_over_weights(self) -> None:
         """Give them back."""
-        if self.model is not self.run.model:
-            self.run.model.set_weights(self.model.get_weights())
+        if self.model is not self.plain:
+            self.plain.set_weights(self.model.get_weights())
 
     def start_round(self, number: int) -> None:
         """A new solver on the old weights."""
-        t = self.run.experiment.training
+        t = self.workspace.experiment.training
         with self.strategy.scope():
-            start_afresh(self.model, 0 if t.restart else number * t.steps_per_round, (self.run.experiment.seed, number))
+            start_afresh(
+                self.model, 0 if t.restart else number * t.steps_per_round, (self.workspace.experiment.seed, number)
+            )
 
     def round(self, selection: Selection, begin: Position) -> LossCurves:
         """Make the steps of the selection's round, from `begin` on.
@@ -95,7 +95,7 @@ class Fitting:
             InputError: the loss is no finite number any more.
             Preempted, KeyboardInterrupt: the process was asked to stop; the steps until then are in the checkpoint.
         """
-        e, t, notes = self.run.experiment, self.run.experiment.training, begin.notes or {}
+        e, t, notes = self.workspace.experiment, self.workspace.experiment.training, begin.notes or {}
         start = time.monotonic() - notes.get("seconds", 0)
         curves = LossCurves(t.steps_per_round, notes.get("curves"))
         if begin.step == t.steps_per_round:  # it was asked to stop after the last step
@@ -115,24 +115,23 @@ class Fitting:
                     notes = {"seconds": time.monotonic() - start, "curves": curves.noted}
                     self._save(selection, Position(selection.round, done, notes))
                     asked.raise_if()
-        for domain in (self.target, self.source):
-            if isinstance(domain, CachedImages):
-                domain.flush()
         return curves
 
     def gradients(self, selection: Selection) -> dict[str, float] | None:
         """How the two losses pull at the trunk, on the first batch of the round; None without a source or an answer."""
-        if self.source is None:
+        if self.workspace.source is None:
             return None
         (batch,) = self.dataset(selection).take(1)
-        found = gradient_conflict(self.run.model, batch)
+        found = gradient_conflict(self.plain, batch)
         if not np.isfinite(found).all():
             return None
         return {"target": found.target_norm, "source": found.source_norm, "cosine": found.cosine}
 
     def dataset(self, selection: Selection, first_step: int = 0, shard: Shard | None = None) -> tf.data.Dataset:
         """The batches of the selection's round."""
-        return round_data(self.run.experiment, self.target, self.source, selection, first_step, shard)
+        return round_data(
+            self.workspace.experiment, self.workspace.target, self.workspace.source, selection, first_step, shard
+        )
 
     def _means(self) -> dict:
         means = {name: float(value) for name, value in self.model.get_metrics_result().items()}
@@ -142,7 +141,7 @@ class Fitting:
     def _save(self, selection: Selection, position: Position) -> None:
         state = training_state(self.model, selection)  # all workers must read, one writes
         if devices.is_chief():
-            save_checkpoint(self.run.folder.checkpoint, state, position, made_from=self.run.training_hash)
+            save_checkpoint(self.workspace.folder.checkpoint, state, position, made_from=self.made_from)
 
     @contextlib.contextmanager
     def _together(self) -> Iterator[None]:
@@ -153,13 +152,6 @@ class Fitting:
     def _stopping() -> contextlib.AbstractContextManager[Asked]:
         # a checkpoint of several workers takes all of them, and only one was asked
         return contextlib.nullcontext(Asked()) if devices.in_cluster() else noting()
-
-    def _cached(self, domain: Domain) -> Domain:
-        e, t = self.run.experiment, self.run.experiment.training
-        if t.cache is None:
-            return domain
-        side = largest_side(e.image_size, e.augmentation.geometry)
-        return CachedImages(domain, t.cache, short_side=side, max_bytes=round(t.cache_gb * 1e9))
 
 
 def start_afresh(model: keras.Model, step: int, seed: tuple[int, int]) -> None:

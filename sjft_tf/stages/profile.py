@@ -6,7 +6,6 @@ images, which costs no time: they are drawn from the whole source, so that no ne
 
 import dataclasses
 import functools
-import itertools
 import os
 import statistics
 import tempfile
@@ -19,13 +18,12 @@ import tensorflow as tf
 
 from sjft_tf.config import Experiment, Mode
 from sjft_tf.errors import InputError
-from sjft_tf.run_folder import RunFolder
+from sjft_tf.progress import watching
 from sjft_tf.stages.fitting import Fitting
-from sjft_tf.stages.model import jit_compile, precision
-from sjft_tf.stages.run import Run
 from sjft_tf.stages.train import make_selection
-from sjft_tf.stages.watching import watching
 from sjft_tf.training import devices, largest_side, replica_batches
+from sjft_tf.workspace import RunFolder, Workspace
+from sjft_tf.workspace.models import jit_compile, precision
 
 Batch = tuple[tf.Tensor, dict, dict]
 
@@ -46,7 +44,7 @@ class Profile:
         trained: a step as in training.
         images: of an update.
         on_gpu: whether the model is on GPUs, rather than on the processor that also makes the input.
-        replicas, precision, compiled, cached: as resolved; `compiled` by XLA, `cached` images.
+        replicas, precision, compiled: as resolved; `compiled` by XLA.
         side: shorter side in pixels above which an image on disk holds more than training uses.
         cores: of the processor.
     """
@@ -60,7 +58,6 @@ class Profile:
     replicas: int
     precision: str
     compiled: bool
-    cached: bool
     side: int
     cores: int
 
@@ -89,7 +86,7 @@ class Profile:
 
 
 def profile(experiment: Experiment, *, steps: int = 20) -> Profile:
-    """Measure the training step of an experiment. Nothing is left on disk, but in an image cache that it has.
+    """Measure the training step of an experiment. Nothing is left on disk.
 
     Args:
         experiment: the settings.
@@ -101,11 +98,10 @@ def profile(experiment: Experiment, *, steps: int = 20) -> Profile:
     if devices.in_cluster():
         raise InputError("a profile is of one process, and TF_CONFIG names several workers; unset it")
     mode: Mode = "none" if experiment.selection.mode == "none" else "all"
-    endless = dataclasses.replace(experiment.training, steps_per_round=1 << 20)
-    selection = dataclasses.replace(experiment.selection, mode=mode)
-    experiment = dataclasses.replace(experiment, selection=selection, training=endless)
+    endless = experiment.training.replaced(steps_per_round=1 << 20)
+    experiment = experiment.replaced(selection=experiment.selection.replaced(mode=mode), training=endless)
     with tempfile.TemporaryDirectory() as folder:
-        return _profile(Run(experiment, RunFolder(folder)), steps)
+        return _profile(Workspace(experiment, RunFolder(folder)), steps)
 
 
 def advice(found: Profile) -> list[str]:
@@ -124,12 +120,10 @@ def advice(found: Profile) -> list[str]:
 def _advice_on_input(found: Profile) -> list[str]:
     waits = f"Input takes {found.waiting:.0%} of a step"
     waits += "." if found.on_gpu else ", on the same cores as the model."
-    if found.cached:
-        return [waits, f"Images are cached already, so only more cores help; here are {found.cores}."]
     return [
         waits,
-        "Set training.cache to a folder, which keeps images decoded; or keep smaller images on disk: of a shorter side "
-        f"over {found.side} pixels training has no use.",
+        f"Keep smaller images on disk: of a shorter side over {found.side} pixels training has no use; or take more "
+        f"cores, of which there are {found.cores}.",
     ]
 
 
@@ -149,9 +143,9 @@ def _advice_on_cpu(found: Profile) -> str:
     return "A smaller model.backbone (or model.width, model.alpha), a smaller image_size, or a GPU makes steps faster."
 
 
-def _profile(run: Run, steps: int) -> Profile:
-    e, t = run.experiment, run.experiment.training
-    fitting, selection = Fitting(run), make_selection(run, None)
+def _profile(workspace: Workspace, steps: int) -> Profile:
+    e, t = workspace.experiment, workspace.experiment.training
+    fitting, selection = Fitting(workspace, ""), make_selection(workspace, None)
     strategy, compiled = fitting.strategy, jit_compile(t, fitting.strategy)
 
     def batches() -> Iterator:
@@ -159,9 +153,6 @@ def _profile(run: Run, steps: int) -> Profile:
 
     fitting.start_round(0)
     with strategy.scope(), watching("profile", "measurements") as progress:
-        if t.cache is not None:
-            for _ in itertools.islice(batches(), 2 * steps + BURSTS):
-                pass  # all that will be measured: the first pass over images fills the cache
         batch = next(batches())
         groups: list[Callable[[], list[Callable]]] = [  # each makes the iterator that it works on, and then lets it go
             lambda: [functools.partial(next, batches())],
@@ -177,12 +168,12 @@ def _profile(run: Run, steps: int) -> Profile:
                 progress(number, len(groups))
             seconds += median_seconds(begin(), steps)
     alone, gradients, constant, trained = seconds
-    rows = t.batch_size if run.source is not None else t.batch_size // 2
+    rows = t.batch_size if workspace.source is not None else t.batch_size // 2
     return Profile(
         alone, t.iter_size * gradients, constant, trained,
         images=rows * t.iter_size,
         on_gpu=bool(tf.config.list_logical_devices("GPU")),
-        replicas=strategy.num_replicas_in_sync, precision=precision(t), compiled=compiled, cached=t.cache is not None,
+        replicas=strategy.num_replicas_in_sync, precision=precision(t), compiled=compiled,
         side=largest_side(e.image_size, e.augmentation.geometry), cores=os.cpu_count() or 1,
     )  # fmt: skip
 

@@ -13,8 +13,9 @@ from sjft_tf.models import PerDomainBatchNormalization
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
 from sjft_tf.stages.fitting import compile_model, round_data, start_afresh
-from sjft_tf.stages.model import build_model, jit_compile, precision
 from sjft_tf.stages.train import make_selection
+from sjft_tf.workspace import RunFolder, Workspace, initial_model
+from sjft_tf.workspace.models import jit_compile, precision
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +125,9 @@ def test_an_update_has_as_many_batches_as_set(experiment, drawn):
     assert drawn(experiment("training.iter_size=3")).shape == (3, 8, 3, 16, 16, 3)
 
 
-def test_batch_normalization_is_as_set(experiment):
+def test_batch_normalization_is_as_set(experiment, tmp_path):
     def normalizations(*settings):
-        model = build_model(experiment(*settings), 3, 4, tf.distribute.get_strategy())
+        model = initial_model(Workspace(experiment(*settings), RunFolder(tmp_path)))
         return [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
 
     assert not any(isinstance(layer, PerDomainBatchNormalization) for layer in normalizations())

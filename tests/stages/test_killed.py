@@ -11,16 +11,16 @@ import time
 import numpy as np
 import pytest
 
-from sjft_tf.run_folder import RunFolder
+from sjft_tf.workspace import RunFolder
 
 # Imports once and forks for each start, which saves ten times the import of TensorFlow.
 KILLER = """
 import os, pathlib, random, signal, sys, time
-import sjft_tf.stages
+import sjft_tf.pipeline
 from sjft_tf.cli import main
 
 config, out, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
-checkpoint, dice = pathlib.Path(out, "checkpoints", "under-way.npz"), random.Random(7)
+checkpoint, dice = pathlib.Path(out, "checkpoints", "latest.npz"), random.Random(7)
 
 def changed():
     try:
@@ -95,7 +95,7 @@ def test_ten_kills_at_random_moments_change_no_bit(config, unharmed, trained_wei
 
 def test_sigterm_saves_the_steps_done_and_ends_with_its_own_code(config):
     out = config.parent / "preempted"
-    checkpoint = out / "checkpoints" / "under-way.npz"
+    checkpoint = out / "checkpoints" / "latest.npz"
     settings = ("training.steps_per_round=1000000", "training.checkpoint_every=50")
     command = [sys.executable, "-m", "sjft_tf.cli", "train", config, "--out", out]
     process = subprocess.Popen(
@@ -108,7 +108,7 @@ def test_sigterm_saves_the_steps_done_and_ends_with_its_own_code(config):
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=300)
     assert process.returncode == 75
-    assert said.splitlines()[-1] == "sjft-tf: stopped by SIGTERM; the same command goes on from here"
+    assert said.splitlines()[-1] == "sjft-tf: stopped by SIGTERM; the same command resumes from here"
     assert checkpoint.stat().st_mtime_ns > asked
     with np.load(checkpoint) as saved:
         round_, step, _ = json.loads(str(saved["position"]))

@@ -20,7 +20,7 @@ def slow_replace(*paths):
     replace(*paths)
     time.sleep(0.03)
 os.replace = slow_replace
-from sjft_tf import cli, stages
+from sjft_tf import cli, pipeline
 sys.stdin.readline()
 cli.main(["--quiet", "search", *sys.argv[1:]])
 """

@@ -82,7 +82,7 @@ def test_a_run_on_two_devices_ends_like_one_on_one(config, replicas, sjft, train
 def test_workers_train_like_replicas_also_when_one_is_killed(config, replicas, tmp_path, trained_weights):
     out = tmp_path / "together"
     workers = start_workers(config, out)
-    while not (out / "checkpoints" / "under-way.npz").exists() and workers[0].poll() is None:
+    while not (out / "checkpoints" / "latest.npz").exists() and workers[0].poll() is None:
         time.sleep(0.01)
     os.kill(workers[1].pid, signal.SIGKILL)
     _, said = workers[0].communicate(timeout=300)

@@ -1,0 +1,201 @@
+"""The stage `search`: the source neighbors of every target image, by descriptors with the target's bins."""
+
+import dataclasses
+import logging
+import pathlib
+import shutil
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sjft_tf import files
+from sjft_tf.config import parse_experiment, settings_for_hash, to_yaml
+from sjft_tf.descriptors import (
+    DescribedDomain,
+    Describer,
+    DescriptorStore,
+    FeatureDescriber,
+    HistogramDescriber,
+    PooledFeatures,
+)
+from sjft_tf.errors import InputError
+from sjft_tf.progress import watching
+from sjft_tf.retrieval import (
+    Measure,
+    NeighborTable,
+    ScannOptions,
+    ScannSearch,
+    SearchState,
+    choose_method,
+    measure_for,
+    search_stream,
+)
+from sjft_tf.selection import deepest_k
+from sjft_tf.stages.values import Description, Neighbors
+from sjft_tf.workspace import RunFolder, Workspace
+
+logger = logging.getLogger(__name__)
+
+
+def search(
+    workspace: Workspace, description: Description, runner: str | None = None, options: Sequence[str] = ()
+) -> Neighbors:
+    """Find the source neighbors of every target image, unless the table is up to date.
+
+    Args:
+        workspace: the run's.
+        description: how images are described.
+        runner: the Beam runner whose workers search; this process, if None. The table is the same.
+        options: of the runner, "key=value" each.
+
+    Raises:
+        InputError: the run draws nothing from a source, or Beam cannot be used.
+    """
+    folder, made_from = workspace.folder, _made_from(workspace, description)
+    held = folder.load(folder.neighbors, made_from, NeighborTable.kinds())
+    figures = folder.load_json(folder.retrieval, made_from)
+    if held is not None and figures is not None:
+        table = NeighborTable.of_arrays(held)
+        table.check(workspace.target, workspace.need_source())
+        return Neighbors(made_from, table, figures)
+    start, source = time.monotonic(), _described_source(workspace, description)
+    with watching("describe target") as progress:
+        targets = source.describer.describe(workspace.target, progress=progress)
+    method, reason = _method(workspace)
+    logger.info("search: %d neighbors of each target image among %d source images", _depth(workspace), len(source))
+    logger.info("search: by method %s: %s", method, reason)
+    if runner is not None:
+        table = _by_beam(workspace, description, targets, made_from, runner, options)
+        found: dict[str, Any] = {"runner": runner}
+    elif method == "scann":
+        table, found = _by_scann(workspace, targets, source, made_from)
+    else:
+        table, found = _exactly(workspace, targets, source, made_from), {}
+    table = table.of(workspace.target, workspace.need_source())
+    figures = {**_figures(workspace, table), "made_from": made_from, **found}
+    files.write_json(folder.retrieval, figures)
+    folder.save(folder.neighbors, made_from, **table.arrays())
+    shutil.rmtree(folder.search, ignore_errors=True)
+    folder.record_stage("search", made_from, time.monotonic() - start)
+    logger.info("search: %s", table.summary())
+    return Neighbors(made_from, table, figures)
+
+
+def _made_from(workspace: Workspace, description: Description) -> str:
+    retrieval = settings_for_hash(workspace.experiment.retrieval)
+    settings = {key: value for key, value in retrieval.items() if key not in ("max_k", "memory_gb")}
+    settings |= {"max_k": _depth(workspace), "method": _method(workspace)[0]}
+    settings |= {"divergence": workspace.experiment.descriptor.divergence}
+    return files.digest("neighbors 3", description.made_from, workspace.need_source().fingerprint(), settings)
+
+
+def _depth(workspace: Workspace) -> int:
+    """Neighbors kept per target image: as asked, or as deep as K can get, and at most the whole source."""
+    s = workspace.experiment.selection
+    deepest = deepest_k(k0=s.k0, rounds=s.rounds, sigma0=s.sigma0, sigma1=s.sigma1, level_cap=s.level_cap)
+    return min(workspace.experiment.retrieval.max_k or deepest, len(workspace.need_source()))
+
+
+def _described_source(workspace: Workspace, description: Description) -> DescribedDomain:
+    """The source as descriptors, with the bin edges of the target."""
+    source, describer = workspace.need_source(), _describer(workspace, description)
+    if not workspace.experiment.descriptor.store:
+        return DescribedDomain(source, describer)
+    made_from = files.digest("descriptors 1", source.fingerprint(), describer.config())
+    store = DescriptorStore(workspace.folder.descriptors, made_from, shape=describer.shape, dtype=describer.dtype)
+    return DescribedDomain(source, describer, store)
+
+
+def _describer(workspace: Workspace, description: Description) -> Describer:
+    size = workspace.experiment.descriptor_size
+    if isinstance(workspace.bank, PooledFeatures):
+        return FeatureDescriber(workspace.bank, image_size=size)
+    assert description.edges is not None  # histograms have bins
+    return HistogramDescriber(workspace.bank, description.edges, image_size=size)
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceOfRun:
+    """Opens the source of a run on a worker, which reaches the run folder but shares nothing else with this process."""
+
+    experiment: str  # YAML
+    folder: pathlib.Path
+    description: Description
+
+    def __call__(self) -> DescribedDomain:
+        """The source as descriptors."""
+        workspace = Workspace(parse_experiment(self.experiment), RunFolder(self.folder))
+        return _described_source(workspace, self.description)
+
+
+def _exactly(workspace: Workspace, targets: np.ndarray, source: DescribedDomain, made_from: str) -> NeighborTable:
+    with watching("describe and search") as progress:
+        state = SearchState(workspace.folder.search / "state.npz", made_from)
+        return search_stream(
+            targets, source, _measure(workspace), depth=_depth(workspace),
+            hubness=workspace.experiment.retrieval.hubness, memory_gb=workspace.experiment.retrieval.memory_gb,
+            state=state, progress=progress,
+        )  # fmt: skip
+
+
+def _by_scann(
+    workspace: Workspace, targets: np.ndarray, source: DescribedDomain, made_from: str
+) -> tuple[NeighborTable, dict[str, Any]]:
+    retrieval = workspace.experiment.retrieval
+    if retrieval.hubness != "none":
+        raise InputError(f"retrieval.hubness {retrieval.hubness} goes with retrieval.method exact or auto; it is scann")
+    options = ScannOptions(
+        dimensions=retrieval.dimensions, min_recall=retrieval.min_recall, memory_gb=retrieval.memory_gb
+    )
+    with watching("describe and index") as progress:
+        found = ScannSearch.open(
+            targets, source, _measure(workspace), depth=_depth(workspace), options=options,
+            folder=workspace.folder.index, made_from=made_from, progress=progress,
+        )  # fmt: skip
+    return found.search(targets), {"certificate": found.certificate.config()}
+
+
+def _by_beam(
+    workspace: Workspace, description: Description, targets: np.ndarray, made_from: str, runner: str,
+    options: Sequence[str],
+) -> NeighborTable:  # fmt: skip
+    if workspace.experiment.retrieval.method == "scann":
+        raise InputError("--runner goes with retrieval.method exact or auto; it is scann")
+    try:
+        from sjft_tf.retrieval.beam import search_beam
+    except ImportError as error:
+        raise InputError('--runner needs Apache Beam; install it with: pip install "sjft-tf[beam]"') from error
+    folder = workspace.folder.path.absolute()
+    open_source = SourceOfRun(to_yaml(workspace.experiment), folder, description)
+    return search_beam(
+        targets, open_source, _measure(workspace), depth=_depth(workspace),
+        hubness=workspace.experiment.retrieval.hubness, folder=workspace.folder.search.absolute(), made_from=made_from, runner=runner, options=options,
+    )  # fmt: skip
+
+
+def _measure(workspace: Workspace) -> Measure:
+    divergence, smoothing = workspace.experiment.descriptor.divergence, workspace.experiment.retrieval.smoothing
+    return measure_for(workspace.bank, divergence=divergence, smoothing=smoothing)
+
+
+def _method(workspace: Workspace) -> tuple[str, str]:
+    """ "exact" or "scann", and why."""
+    retrieval = workspace.experiment.retrieval
+    if retrieval.method != "auto":
+        return retrieval.method, "the config asks for it"
+    n_target, n_source = len(workspace.target), len(workspace.need_source())
+    return choose_method(n_target, n_source, _depth(workspace), hubness=retrieval.hubness)
+
+
+def _figures(workspace: Workspace, table: NeighborTable) -> dict[str, Any]:
+    k0 = workspace.experiment.selection.k0
+    depths = sorted({min(k, table.depth) for k in (k0, 10, 100, 1000, table.depth)})
+    return {
+        "method": _method(workspace)[0],
+        "n_target": len(table),
+        "n_source": len(workspace.need_source()),
+        "max_k": table.depth,
+        "distinct_source_images": {str(k): table.distinct(k) for k in depths},
+    }

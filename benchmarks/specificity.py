@@ -23,11 +23,16 @@ from sjft_tf.workspace.banks import build_bank
 DEPTH = 0.017  # of the source: 850 of 50,000
 EPSILON = 2.2204e-16
 COUNTS = (0.01, 0.1, 0.5, 1, 2, 5)
-HUBNESS = {"none": 0.0, "half": 0.5, "full": 1.0}  # how much of the mean divergence to the nearest targets is taken off
+HUBNESS = {
+    "none": 0.0,
+    "half": 0.5,
+    "whole": 1.0,
+}  # how much of the mean divergence to the nearest targets is taken off
 NEAREST = 10
+BANKS = ("gabor", "alexnet", "convolution", "low-layers", "pooled")
 BLOCK = 500  # source images at a time
 COLUMNS = (
-    "divergence", "csls", "any two", "of a class", "own share", "skewness", "never", "class by lists", "class@1", "class@5"
+    "divergence", "csls", "any two", "of a class", "own", "never", "class by lists", "class@1", "class@5"
 )  # fmt: skip
 
 
@@ -38,7 +43,7 @@ def banks(weights: str | None, mobilenet: str | None) -> dict[str, dict[str, Any
         found["convolution"] = {"bank": "convolution", "weights": weights, "stride": 2}
     if mobilenet:
         net = {"bank": "keras", "backbone": "mobilenetv2", "alpha": 0.35, "weights": mobilenet}
-        found["low layers"] = {**net, "layers": "Conv1_relu, expanded_conv_depthwise_relu"}
+        found["low-layers"] = {**net, "layers": "Conv1_relu, expanded_conv_depthwise_relu"}
         found["pooled"] = {**net, "layers": "pooled"}
     return found
 
@@ -131,11 +136,11 @@ def rows_of(matrix: np.ndarray, labels: np.ndarray) -> Iterator[list[Any]]:
         compared = without_hubs(matrix[:, n:], share)
         lists = np.argpartition(compared, depth - 1, axis=1)[:, :depth]
         found = Specificity.of(lists, labels, n_source, depth=depth, divergences=compared)
-        occurrences = np.bincount(lists.ravel(), minlength=n_source)
+        occurrences = borrowing.occurrences(lists, depth, n_source)
         by_lists = same_class(-common(lists, n_source), labels)[1]
         yield [
-            name, found.overlap, found.overlap_in_class, found.own_share, borrowing.skewness(occurrences),
-            float((occurrences == 0).mean()), by_lists, *same_class(without_hubs(among, share), labels),
+            name, found.overlap, found.overlap_in_class, found.own_share, float((occurrences == 0).mean()),
+            by_lists, *same_class(without_hubs(among, share), labels),
         ]  # fmt: skip
 
 
@@ -144,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--weights", help="kernels for the convolution bank (.npz)")
     parser.add_argument("--mobilenet", help="ImageNet weights of MobileNetV2, alpha 0.35 (.npz)")
-    parser.add_argument("--banks", nargs="+", help="only these, of gabor, alexnet, convolution, low layers, pooled")
+    parser.add_argument("--banks", nargs="+", choices=BANKS, help="which; all with files, if left out")
     parser.add_argument("--images", type=int, default=4000, help="source images, spread evenly over the folder")
     parser.add_argument("--classes", type=int, default=51, help="target classes, spread evenly over all of them")
     parser.add_argument("--size", type=int, default=64, help="side of the images given to the banks, in pixels")
@@ -155,11 +160,12 @@ def main() -> None:
     chosen = np.linspace(0, n_classes - 1, min(given.classes, n_classes)).astype(int)
     target = measuring.Part(target, np.flatnonzero(np.isin(target.labels, chosen)))
     rows = []
-    for bank, settings in banks(given.weights, given.mobilenet).items():
-        if given.banks and bank not in given.banks:
-            continue
+    listed = banks(given.weights, given.mobilenet)
+    if missing := set(given.banks or ()) - set(listed):
+        parser.error(f"{', '.join(sorted(missing))}: give --weights or --mobilenet, too")
+    for bank in given.banks or list(listed)[: 1 if given.small else None]:
         start = time.monotonic()
-        targets, sources, weights = described(settings, target, source, given.size)
+        targets, sources, weights = described(listed[bank], target, source, given.size)
         print(f"{bank}: described in {time.monotonic() - start:.0f} s", flush=True)
         for divergence, matrix in divergences(targets, sources, weights):
             for figures in rows_of(matrix, target.labels):

@@ -200,15 +200,13 @@ class TrainingConfig:
     precision: Literal["float32", "mixed_bfloat16"] | None = None  # null: bfloat16 on GPUs that compute in it
     jit_compile: bool | None = None  # by XLA; null: on a single GPU
     checkpoint_every: int = 200  # steps, within a round
-    cache: str | None = None  # a folder that keeps resized images, for all runs; null: none
-    cache_gb: float = 10.0  # 10^9 bytes that it may hold
 
     def __post_init__(self) -> None:
         _at_least(1, steps_per_round=self.steps_per_round, iter_size=self.iter_size)
         _at_least(1, checkpoint_every=self.checkpoint_every)
         _at_least(2, batch_size=self.batch_size)
         _positive(learning_rate=self.learning_rate, head_learning_rate=self.head_learning_rate,
-                  head_bias_learning_rate=self.head_bias_learning_rate, cache_gb=self.cache_gb)  # fmt: skip
+                  head_bias_learning_rate=self.head_bias_learning_rate)  # fmt: skip
         _within(0, 1, momentum=self.momentum)
         _at_least(0, weight_decay=self.weight_decay, source_loss_weight=self.source_loss_weight)
         if self.batch_size % 2:

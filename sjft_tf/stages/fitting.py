@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf.config import Experiment
-from sjft_tf.domains import CachedImages, Domain
+from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.preemption import Asked, noting
 from sjft_tf.selection import Selection
@@ -27,7 +27,6 @@ from sjft_tf.training import (
     joint_loss,
     joint_metrics,
     joint_sgd,
-    largest_side,
     learning_rate_schedule,
     load_checkpoint,
     replica_batches,
@@ -57,8 +56,7 @@ class Fitting:
         if self.model is not run.model:
             compile_model(run.experiment, run.model)
         self.step = step_function(self.model, jit_compile=compiled)
-        self.target = self._cached(run.target)
-        self.source = None if run.source is None else self._cached(run.source)
+        self.target, self.source = run.target, run.source
         logger.info(
             "train: %s, %s, %d replica%s, %d images an update", precision(t),
             "compiled by XLA" if compiled else "not compiled by XLA", self.strategy.num_replicas_in_sync,
@@ -115,9 +113,6 @@ class Fitting:
                     notes = {"seconds": time.monotonic() - start, "curves": curves.noted}
                     self._save(selection, Position(selection.round, done, notes))
                     asked.raise_if()
-        for domain in (self.target, self.source):
-            if isinstance(domain, CachedImages):
-                domain.flush()
         return curves
 
     def gradients(self, selection: Selection) -> dict[str, float] | None:
@@ -153,13 +148,6 @@ class Fitting:
     def _stopping() -> contextlib.AbstractContextManager[Asked]:
         # a checkpoint of several workers takes all of them, and only one was asked
         return contextlib.nullcontext(Asked()) if devices.in_cluster() else noting()
-
-    def _cached(self, domain: Domain) -> Domain:
-        e, t = self.run.experiment, self.run.experiment.training
-        if t.cache is None:
-            return domain
-        side = largest_side(e.image_size, e.augmentation.geometry)
-        return CachedImages(domain, t.cache, short_side=side, max_bytes=round(t.cache_gb * 1e9))
 
 
 def start_afresh(model: keras.Model, step: int, seed: tuple[int, int]) -> None:

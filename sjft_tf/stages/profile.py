@@ -6,7 +6,6 @@ images, which costs no time: they are drawn from the whole source, so that no ne
 
 import dataclasses
 import functools
-import itertools
 import os
 import statistics
 import tempfile
@@ -46,7 +45,7 @@ class Profile:
         trained: a step as in training.
         images: of an update.
         on_gpu: whether the model is on GPUs, rather than on the processor that also makes the input.
-        replicas, precision, compiled, cached: as resolved; `compiled` by XLA, `cached` images.
+        replicas, precision, compiled: as resolved; `compiled` by XLA.
         side: shorter side in pixels above which an image on disk holds more than training uses.
         cores: of the processor.
     """
@@ -60,7 +59,6 @@ class Profile:
     replicas: int
     precision: str
     compiled: bool
-    cached: bool
     side: int
     cores: int
 
@@ -89,7 +87,7 @@ class Profile:
 
 
 def profile(experiment: Experiment, *, steps: int = 20) -> Profile:
-    """Measure the training step of an experiment. Nothing is left on disk, but in an image cache that it has.
+    """Measure the training step of an experiment. Nothing is left on disk.
 
     Args:
         experiment: the settings.
@@ -124,12 +122,10 @@ def advice(found: Profile) -> list[str]:
 def _advice_on_input(found: Profile) -> list[str]:
     waits = f"Input takes {found.waiting:.0%} of a step"
     waits += "." if found.on_gpu else ", on the same cores as the model."
-    if found.cached:
-        return [waits, f"Images are cached already, so only more cores help; here are {found.cores}."]
     return [
         waits,
-        "Set training.cache to a folder, which keeps images decoded; or keep smaller images on disk: of a shorter side "
-        f"over {found.side} pixels training has no use.",
+        f"Keep smaller images on disk, as of a shorter side over {found.side} pixels training has no use, or take more "
+        f"cores; here are {found.cores}.",
     ]
 
 
@@ -159,9 +155,6 @@ def _profile(run: Run, steps: int) -> Profile:
 
     fitting.start_round(0)
     with strategy.scope(), watching("profile", "measurements") as progress:
-        if t.cache is not None:
-            for _ in itertools.islice(batches(), 2 * steps + BURSTS):
-                pass  # all that will be measured: the first pass over images fills the cache
         batch = next(batches())
         groups: list[Callable[[], list[Callable]]] = [  # each makes the iterator that it works on, and then lets it go
             lambda: [functools.partial(next, batches())],
@@ -182,7 +175,7 @@ def _profile(run: Run, steps: int) -> Profile:
         alone, t.iter_size * gradients, constant, trained,
         images=rows * t.iter_size,
         on_gpu=bool(tf.config.list_logical_devices("GPU")),
-        replicas=strategy.num_replicas_in_sync, precision=precision(t), compiled=compiled, cached=t.cache is not None,
+        replicas=strategy.num_replicas_in_sync, precision=precision(t), compiled=compiled,
         side=largest_side(e.image_size, e.augmentation.geometry), cores=os.cpu_count() or 1,
     )  # fmt: skip
 

@@ -222,10 +222,7 @@ class Run:
         content = ""
         if weights not in (None, "imagenet"):
             content = files.digest_of_file(str(weights))
-        # how often it is saved and where images are kept change no weight; that they are kept (resized) does
-        training = dataclasses.replace(
-            e.training, checkpoint_every=1, cache=e.training.cache and "used", cache_gb=1.0
-        )  # fmt: skip
+        training = dataclasses.replace(e.training, checkpoint_every=1)  # how often it is saved changes no weight
         settings: list[Any] = [repr(part) for part in (e.selection, e.model, e.augmentation, training)]
         settings += [e.seed, e.image_size, content]
         domains = [self.target.fingerprint(), self.source.fingerprint() if self.source is not None else ""]

@@ -18,7 +18,7 @@ FIGURES = {
     "growth": ["time_exponent", "memory_growth_mb"],
     "descriptor_choices": [],
     "joint_step": ["time_ratio"],
-    "input_pipeline": ["headroom", "headroom_with_cache"],
+    "input_pipeline": ["headroom"],
     "round_callback": ["overhead_ratio", "ready_ratio"],
     "resume": ["checkpoint_overhead"],
     "gpu_training": ["constant_ratio", "keras_ratio"],

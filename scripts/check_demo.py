@@ -113,9 +113,7 @@ def control(experiment: Experiment, out: pathlib.Path, table: NeighborTable) -> 
         with run.folder.locked():
             run.prepare()
             held = shuffled(run, table, seed)
-            run.folder.save(
-                run.folder.neighbors, run.neighbors_hash, **held.arrays()
-            )
+            run.folder.save(run.folder.neighbors, run.neighbors_hash, **held.arrays())
             accuracies.append(evaluate(run)["test"]["final"]["mean_class_accuracy"])
     shares = 100 * np.array(accuracies)
     return {"mean": round(float(shares.mean()), 1), "half_range": round(float(np.ptp(shares) / 2), 1)}

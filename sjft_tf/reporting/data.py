@@ -149,6 +149,7 @@ class ReportData:
         gallery: some target images with neighbors; six to ten keep the page small.
         borrowing: who is borrowed from in the last round; needs `counts_per_round`.
         certificate: what an approximate search found; None where the search was exact.
+        specificity: how much the lists of different target images have in common, in sentences.
         seconds: wall time by stage, in the order of the stages.
         notes: things the reader should know, one sentence each ("K was capped at 5,100").
         config: the resolved configuration as YAML.
@@ -179,6 +180,7 @@ class ReportData:
     gallery: Sequence[GalleryRow] = ()
     borrowing: Borrowing | None = None
     certificate: Certificate | None = None
+    specificity: str = ""
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
     config: str = ""

@@ -23,6 +23,7 @@ from sjft_tf.descriptors import (
 from sjft_tf.errors import InputError
 from sjft_tf.progress import watching
 from sjft_tf.retrieval import (
+    ExactSearch,
     Measure,
     NeighborTable,
     ScannOptions,
@@ -32,10 +33,12 @@ from sjft_tf.retrieval import (
     measure_for,
     search_stream,
 )
+from sjft_tf.retrieval.specificity import Specificity
 from sjft_tf.selection import deepest_k
 from sjft_tf.stages.values import Description, Neighbors
 from sjft_tf.workspace import RunFolder, Workspace
 
+SAMPLED_TARGETS, SAMPLED_SOURCES = 200, 1000  # images whose divergences tell what share of them is a source image's own
 logger = logging.getLogger(__name__)
 
 
@@ -74,12 +77,14 @@ def search(
     else:
         table, found = _exactly(workspace, targets, source, made_from), {}
     table = table.of(workspace.target, workspace.need_source())
-    figures = {**_figures(workspace, table), "made_from": made_from, **found}
+    specificity = _specificity(workspace, table, _sampled_divergences(workspace, targets, source))
+    figures = {**_figures(workspace, table), "specificity": specificity.config(), "made_from": made_from, **found}
     files.write_json(folder.retrieval, figures)
     folder.save(folder.neighbors, made_from, **table.arrays())
     shutil.rmtree(folder.search, ignore_errors=True)
     folder.record_stage("search", made_from, time.monotonic() - start)
     logger.info("search: %s", table.summary())
+    logger.info("search: %s", specificity.words())
     return Neighbors(made_from, table, figures)
 
 
@@ -171,7 +176,8 @@ def _by_beam(
     open_source = SourceOfRun(to_yaml(workspace.experiment), folder, description)
     return search_beam(
         targets, open_source, _measure(workspace), depth=_depth(workspace),
-        hubness=workspace.experiment.retrieval.hubness, folder=workspace.folder.search.absolute(), made_from=made_from, runner=runner, options=options,
+        hubness=workspace.experiment.retrieval.hubness, folder=workspace.folder.search.absolute(),
+        made_from=made_from, runner=runner, options=options,
     )  # fmt: skip
 
 
@@ -187,6 +193,27 @@ def _method(workspace: Workspace) -> tuple[str, str]:
         return retrieval.method, "the config asks for it"
     n_target, n_source = len(workspace.target), len(workspace.need_source())
     return choose_method(n_target, n_source, _depth(workspace), hubness=retrieval.hubness)
+
+
+def _specificity(workspace: Workspace, table: NeighborTable, divergences: np.ndarray) -> Specificity:
+    """How specific the lists of the first round are."""
+    depth = min(workspace.experiment.selection.k0, table.depth)
+    labels, n_source = workspace.target.labels, len(workspace.need_source())
+    return Specificity.of(table.indices, labels, n_source, depth=depth, divergences=divergences)
+
+
+def _sampled_divergences(workspace: Workspace, targets: np.ndarray, source: DescribedDomain) -> np.ndarray:
+    """Divergences of some target images from some source images, both spread evenly, `[n, m]`."""
+    sources = source.at(_spread(len(source), SAMPLED_SOURCES))
+    search = ExactSearch(targets[_spread(len(targets), SAMPLED_TARGETS)], _measure(workspace), depth=len(sources))
+    search.add(0, sources)
+    table = search.table()  # as deep as the sample: every divergence, in another order
+    return np.take_along_axis(table.divergences, np.argsort(table.indices, axis=1), axis=1)
+
+
+def _spread(n: int, count: int) -> np.ndarray:
+    """`[<= count]` int, positions spread evenly over `n` images."""
+    return np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))
 
 
 def _figures(workspace: Workspace, table: NeighborTable) -> dict[str, Any]:

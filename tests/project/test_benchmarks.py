@@ -17,6 +17,7 @@ FIGURES = {
     "descriptors": ["alexnet_conv_ratio", "gabor_speedup"],
     "growth": ["time_exponent", "memory_growth_mb"],
     "descriptor_choices": [],
+    "specificity": [],
     "joint_step": ["time_ratio"],
     "input_pipeline": ["headroom", "headroom_with_cache"],
     "round_callback": ["overhead_ratio", "ready_ratio"],

@@ -1,5 +1,6 @@
 """Every way of describing and searching, by configuration alone; each gives the table that its rooms give."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ from sjft_tf.descriptors import (
     AlexNetBank,
     ConvolutionBank,
     FeatureDescriber,
+    GaborBank,
     HistogramDescriber,
     KerasBank,
     PooledFeatures,
@@ -16,7 +18,8 @@ from sjft_tf.descriptors import (
 )
 from sjft_tf.domains import ImageFolder
 from sjft_tf.models import build_trunk
-from sjft_tf.retrieval import search_exact, squared_distance
+from sjft_tf.retrieval import search_exact, squared_distance, symmetric_kl
+from sjft_tf.retrieval.specificity import Specificity
 
 SIZE = 32
 
@@ -122,6 +125,18 @@ def test_scann_by_config_has_a_certificate(sjft, tmp_path, config_text):
     np.testing.assert_allclose(found["divergences"], exact["divergences"], rtol=1e-5)  # all images are candidates
     certificate = json.loads((tmp_path / "run" / "retrieval.json").read_text())["certificate"]
     assert certificate["recall"] == 1 and certificate["min_recall"] == 0.95 and certificate["n_targets"] == 12
+
+
+def test_a_search_says_how_specific_its_lists_are(sjft, tmp_path, config_text, domains, caplog):
+    found = search(sjft, tmp_path, config_text, "retrieval.max_k=5")
+    bank = GaborBank()
+    matrix = symmetric_kl(*descriptors(bank, domains, 4), bank.channel_weights)  # 12 x 24: smaller than the sample
+    depth, labels = 2, domains[0].labels
+    expected = Specificity.of(found["indices"], labels, len(domains[1]), depth=depth, divergences=matrix)
+    told = Specificity(**json.loads((tmp_path / "run" / "retrieval.json").read_text())["specificity"])
+    assert told.own_share == pytest.approx(expected.own_share, abs=1e-5)
+    assert dataclasses.replace(told, own_share=0) == dataclasses.replace(expected, own_share=0)
+    assert told.words() in caplog.text
 
 
 def test_a_search_on_a_beam_runner_is_the_local_one(sjft, tmp_path, config_text):

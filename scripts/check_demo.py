@@ -113,9 +113,7 @@ def control(experiment: Experiment, out: pathlib.Path, table: NeighborTable) -> 
         with run.folder.locked():
             run.prepare()
             held = shuffled(run, table, seed)
-            run.folder.save(
-                run.folder.neighbors, run.neighbors_hash, indices=held.indices, divergences=held.divergences
-            )
+            run.folder.save(run.folder.neighbors, run.neighbors_hash, **held.arrays())
             accuracies.append(evaluate(run)["test"]["final"]["mean_class_accuracy"])
     shares = 100 * np.array(accuracies)
     return {"mean": round(float(shares.mean()), 1), "half_range": round(float(np.ptp(shares) / 2), 1)}
@@ -132,7 +130,7 @@ def main() -> None:
     with run.folder.locked():
         run.prepare()
         table = search(run)
-        for k in (experiment.selection.k0, table.max_k):
+        for k in (experiment.selection.k0, table.depth):
             print(json.dumps({"check": "styles", **styles(run.target, run.source, table, k)}))
             print(json.dumps({"check": "classes", **classes(run.target, run.source, table, k)}))
         print(json.dumps({"check": "leak", **leak(run)}))

@@ -30,6 +30,7 @@ from .models import load_weights as load_weights
 from .retrieval import NeighborTable as NeighborTable
 from .retrieval import find_neighbors as find_neighbors
 from .selection import Selection as Selection
+from .selection import deepest_k as deepest_k
 from .serving import export_classifier as export_classifier
 from .training import Checkpoints as Checkpoints
 from .training import NeighborExpansion as NeighborExpansion

@@ -5,15 +5,19 @@ import os
 import pathlib
 import struct
 import zlib
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import click.testing
+import h5py
 import numpy as np
 import PIL.Image
 import pytest
 
 from sjft_tf import files
+from sjft_tf.cli import main
 
 
 @pytest.fixture
@@ -121,14 +125,14 @@ def png():
 @pytest.fixture
 def broken(picture, encode, png):
     """Files that are no good, by what is wrong with them."""
-    jpeg, portable, bitmap, gif = (encode(picture, kind) for kind in ("JPEG", "PNG", "BMP", "GIF"))
+    jpeg, portable, bitmap, gif, webp = (encode(picture, kind) for kind in ("JPEG", "PNG", "BMP", "GIF", "WEBP"))
     size_in_jpeg = jpeg.index(b"\xff\xc0") + 5
     frame_in_gif = gif.index(b"\x2c\0\0\0\0")
     return {
         "empty": b"",
         "two bytes": jpeg[:2],
         "text": b"these are not the bytes of an image\n" * 9,
-        "WebP": encode(picture, "WEBP"),
+        "TIFF": encode(picture, "TIFF"),
         "JPEG without its end": jpeg[:-30],
         "JPEG header alone": jpeg[:100],
         "JPEG of 65500 x 65500": jpeg[:size_in_jpeg] + b"\xff\xdc\xff\xdc" + jpeg[size_in_jpeg + 4 :],
@@ -138,7 +142,56 @@ def broken(picture, encode, png):
         "BMP without its end": bitmap[:-1],
         "BMP of 2^31 rows": bitmap[:22] + b"\0\0\0\x80" + bitmap[26:],
         "BMP of 16 bits": bitmap[:28] + b"\x10\0" + bitmap[30:],
+        "BMP of OS/2": bitmap[:14] + b"\x0c" + bitmap[15:],
+        "WebP without its end": webp[:-30],
+        "animated WebP": encode(picture, "WEBP", save_all=True, append_images=[picture.rotate(180)]),
+        "WebP of 16383 x 16383": webp[:26] + b"\xff\x3f\xff\x3f" + webp[30:],
         "GIF header alone": gif[:13],
         "GIF without its end": gif[: len(gif) // 2],
         "GIF with a frame of 65535 x 65535": gif[: frame_in_gif + 5] + b"\xff" * 4 + gif[frame_in_gif + 9 :],
     }
+
+
+@pytest.fixture(scope="session")
+def config_text(image_folders) -> str:
+    """YAML of an experiment that runs in seconds."""
+    return f"""
+name: small
+image_size: 16
+target: {{folder: {image_folders["target"]}}}
+validation: {{folder: {image_folders["test"]}}}
+test: {{folder: {image_folders["test"]}}}
+source: {{folder: {image_folders["source"]}}}
+descriptor: {{bins: 4, fine_bins: 100}}
+selection: {{k0: 2, rounds: 2}}
+model: {{backbone: resnet18v2, width: 0.0625, stem: small, weights: null}}
+training: {{steps_per_round: 3, batch_size: 8, learning_rate: 0.05}}
+"""
+
+
+@pytest.fixture(scope="session")
+def sjft() -> Callable[..., click.testing.Result]:
+    """Runs the command line in this process."""
+
+    def run(*arguments) -> click.testing.Result:
+        result = click.testing.CliRunner().invoke(main, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained_weights() -> Callable[[pathlib.Path, int], dict[str, np.ndarray]]:
+    """Reads what a round left in a run folder: arrays by their name in the file."""
+
+    def read(folder: pathlib.Path, number: int) -> dict[str, np.ndarray]:
+        found = {}
+        with h5py.File(folder / "checkpoints" / f"round-{number}.weights.h5") as file:
+            file.visititems(
+                lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        return found
+
+    return read

@@ -126,7 +126,7 @@ class _Reader:
             line = key_node.start_mark.line
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self._fault(line, f"{dotted(path)} has a list or a mapping as a key")
-            key = str(key_node.value)
+            key = self._text(key_node, path)
             if key in found:
                 raise self._fault(line, f"key {dotted((*path, key))} stands twice")
             self.origins[(*path, key)] = self._place(line)
@@ -134,9 +134,7 @@ class _Reader:
         return found
 
     def _scalar(self, node: yaml.ScalarNode, path: Location) -> Any:
-        line, text = node.start_mark.line, node.value
-        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
-            raise self._fault(line, f"{dotted(path)} is {shown(text)}; no name or path can hold that character")
+        line, text = node.start_mark.line, self._text(node, path)
         try:
             value = self._scalars.construct_object(node)
         except (ValueError, KeyError, IndexError, OverflowError) as error:
@@ -145,6 +143,13 @@ class _Reader:
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise self._fault(line, f"{dotted(path)} is {shown(text)}; no number here is so large")
         return value
+
+    def _text(self, node: yaml.ScalarNode, path: Location) -> str:
+        text = str(node.value)
+        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
+            message = f"{dotted(path)} holds {shown(text)}; no name or path can have that character"
+            raise self._fault(node.start_mark.line, message)
+        return text
 
     def _place(self, line: int | None) -> str:
         return self.name if line is None or not self.lines else f"{self.name}, line {line + 1}"

@@ -98,14 +98,14 @@ class Borrowing:
 
 @dataclasses.dataclass(frozen=True)
 class Certificate:
-    """How much an approximate search finds: shares of the true first `max_k` neighbors that its lists hold, in 0..1.
+    """How much an approximate search finds: shares of the true first `depth` neighbors that its lists hold, in 0..1.
 
     Attributes:
         recall: the mean share over a random sample of target images.
         low, high: its 95 % confidence interval.
         n_targets: size of the sample.
-        max_k: neighbors of each target image.
-        candidates: source images that the index proposed for each target image, of which `max_k` were kept.
+        depth: neighbors of each target image.
+        candidates: source images that the index proposed for each target image, of which `depth` were kept.
         min_recall: the recall that was required.
     """
 
@@ -113,7 +113,7 @@ class Certificate:
     low: float
     high: float
     n_targets: int
-    max_k: int
+    depth: int
     candidates: int
     min_recall: float
 
@@ -149,6 +149,7 @@ class ReportData:
         gallery: some target images with neighbors; six to ten keep the page small.
         borrowing: who is borrowed from in the last round; needs `counts_per_round`.
         certificate: what an approximate search found; None where the search was exact.
+        specificity: how much the lists of different target images have in common, in sentences.
         seconds: wall time by stage, in the order of the stages.
         notes: things the reader should know, one sentence each ("K was capped at 5,100").
         config: the resolved configuration as YAML.
@@ -179,6 +180,7 @@ class ReportData:
     gallery: Sequence[GalleryRow] = ()
     borrowing: Borrowing | None = None
     certificate: Certificate | None = None
+    specificity: str = ""
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     notes: Sequence[str] = ()
     config: str = ""

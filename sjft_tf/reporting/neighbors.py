@@ -44,8 +44,8 @@ def certified(certificate: Certificate) -> str:
     """What an approximate search finds of the true neighbors, with its uncertainty."""
     return (
         f"The search was approximate: an index proposed {number(certificate.candidates)} candidates for each target "
-        f"image, and the nearest {number(certificate.max_k)} of them were kept. On "
+        f"image, and the nearest {number(certificate.depth)} of them were kept. On "
         f"{counted(certificate.n_targets, 'target image')} drawn at random, these hold {recall(certificate.recall)} of "
-        f"the true {number(certificate.max_k)} nearest (95\N{NO-BREAK SPACE}% confidence interval "
+        f"the true {number(certificate.depth)} nearest (95\N{NO-BREAK SPACE}% confidence interval "
         f"{recall(certificate.low)} to {recall(certificate.high)}); at least {percent(certificate.min_recall)} was required."
     )

@@ -12,6 +12,7 @@ from sjft_tf.selection.reach import Lists, Pool
 from sjft_tf.selection.rule import Outcome, expand_counts, levels_of, outcome
 
 if TYPE_CHECKING:
+    from sjft_tf.domains import Domain
     from sjft_tf.retrieval import NeighborTable  # for its type alone, so that this room needs no TensorFlow
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class Selection:
         self._shuffled = np.random.default_rng(seed).permutation(n_source or 0).astype(np.int32)
         self.max_k, counts = 0, None
         if self.neighbors is not None:
-            width = self.neighbors.max_k
+            width = self.neighbors.depth
             self.max_k = width if level_cap is None else min(width, level_cap * k0)
             if k0 > width:
                 logger.info("k0 = %d is capped at the neighbor table's width, %d", k0, width)
@@ -117,7 +118,7 @@ class Selection:
             )  # fmt: skip
             n_capped = int((counts == self.max_k).sum())
             if n_capped:
-                cap = "the neighbor table's width" if self.max_k == self.neighbors.max_k else "level_cap * k0 ="
+                cap = "the neighbor table's width" if self.max_k == self.neighbors.depth else "level_cap * k0 ="
                 logger.info("K of %d target images is at the cap, %s %d", n_capped, cap, self.max_k)
         self.round, self.first_step = self.round + 1, 0
         self.counts, self._reach = counts, self._reach_of(counts)
@@ -155,6 +156,11 @@ class Selection:
         self.round, self.first_step = number, 0
         self.counts = None if self.neighbors is None else counts
         self._reach = self._reach_of(self.counts)
+
+    def check(self, target: "Domain", source: "Domain | None" = None) -> None:
+        """Raise InputError unless the neighbor table, where there is one, is of these domains."""
+        if self.neighbors is not None:
+            self.neighbors.check(target, source)
 
     def check_target(self, name: str, n_images: int) -> None:
         """Raise InputError unless the selection is for as many target images as the domain `name` has."""

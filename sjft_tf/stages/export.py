@@ -19,6 +19,7 @@ def export(workspace: Workspace, evaluation: Evaluation) -> None:
         return
     start, number, classes = time.monotonic(), evaluation.metrics["exported_round"], workspace.target.class_names
     card = card_of([workspace], evaluation.metrics["test"])
+    card["training"] = {**card["training"], "exported round": number + 1}
     export_classifier(model_of_round(workspace, number), folder.export, class_names=list(classes), card=card)
     folder.record_stage("export", made_from, time.monotonic() - start)
     logger.info("export: round %d to %s", number + 1, folder.export)

@@ -49,7 +49,7 @@ def position_of(workspace: Workspace, target_id: str) -> int:
 
 def gallery_row(workspace: Workspace, table: NeighborTable, position: int) -> GalleryRow:
     """One target image with its neighbors at `RANKS`, as far as the table goes."""
-    source, ranks = workspace.need_source(), [rank for rank in RANKS if rank <= table.max_k]
+    source, ranks = workspace.need_source(), [rank for rank in RANKS if rank <= table.depth]
     sources = table.indices[position, [rank - 1 for rank in ranks]]
     neighbors = [
         Neighbor(

@@ -8,6 +8,7 @@ from typing import Any
 from sjft_tf import files
 from sjft_tf.config import to_yaml
 from sjft_tf.reporting import Certificate, DomainSummary, ReportData, write_report
+from sjft_tf.retrieval.specificity import Specificity
 from sjft_tf.stages.gallery import borrowing_of, gallery_row, spread_positions
 from sjft_tf.stages.values import Evaluation, Neighbors
 from sjft_tf.workspace import Rounds, Workspace, versions
@@ -67,13 +68,15 @@ def _training_fields(workspace: Workspace, rounds: Rounds) -> dict[str, Any]:
 def _report_data(
     workspace: Workspace, neighbors: Neighbors | None, rounds: Rounds, evaluation: Evaluation
 ) -> ReportData:
-    e, metrics, table = workspace.experiment, evaluation.metrics, neighbors.table if neighbors is not None else None
+    e, metrics = workspace.experiment, evaluation.metrics
     test = metrics["test"] or {"rounds": [], "view": e.evaluation.view, "final": {}}
-    gallery, borrowing = [], None
-    if table is not None:
+    gallery, borrowing, specificity = [], None, ""
+    if neighbors is not None:
+        table = neighbors.table
         gallery = [gallery_row(workspace, table, i) for i in spread_positions(len(workspace.target)).tolist()]
         if e.selection.mode == "selective":
             borrowing = borrowing_of(workspace, table, rounds.arrays[-1]["counts"])
+            specificity = _specificity(neighbors)
     return ReportData(
         **_training_fields(workspace, rounds),
         test_rounds=test["rounds"],
@@ -87,6 +90,7 @@ def _report_data(
         gallery=gallery,
         borrowing=borrowing,
         certificate=_certificate(neighbors),
+        specificity=specificity,
     )
 
 
@@ -94,3 +98,9 @@ def _certificate(neighbors: Neighbors | None) -> Certificate | None:
     """What an approximate search is certified to find; None where the search was exact."""
     found = neighbors.figures.get("certificate") if neighbors is not None else None
     return Certificate(**{f.name: found[f.name] for f in dataclasses.fields(Certificate)}) if found else None
+
+
+def _specificity(neighbors: Neighbors) -> str:
+    """How specific the lists of neighbors are, in sentences; nothing where the search did not look."""
+    found = neighbors.figures.get("specificity")
+    return Specificity(**found).words() if found else ""

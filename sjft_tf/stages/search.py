@@ -23,19 +23,22 @@ from sjft_tf.descriptors import (
 from sjft_tf.errors import InputError
 from sjft_tf.progress import watching
 from sjft_tf.retrieval import (
+    ExactSearch,
     Measure,
     NeighborTable,
     ScannOptions,
     ScannSearch,
     SearchState,
-    SquaredDistance,
-    SymmetricKL,
+    choose_method,
+    measure_for,
     search_stream,
 )
-from sjft_tf.selection import deepest_count
+from sjft_tf.retrieval.specificity import Specificity
+from sjft_tf.selection import deepest_k
 from sjft_tf.stages.values import Description, Neighbors
 from sjft_tf.workspace import RunFolder, Workspace
 
+SAMPLED_TARGETS, SAMPLED_SOURCES = 200, 1000  # images whose divergences tell what share of them is a source image's own
 logger = logging.getLogger(__name__)
 
 
@@ -54,42 +57,49 @@ def search(
         InputError: the run draws nothing from a source, or Beam cannot be used.
     """
     folder, made_from = workspace.folder, _made_from(workspace, description)
-    held = folder.load(folder.neighbors, made_from, {"indices": np.int32, "divergences": np.float32})
+    held = folder.load(folder.neighbors, made_from, NeighborTable.kinds())
     figures = folder.load_json(folder.retrieval, made_from)
     if held is not None and figures is not None:
-        return Neighbors(made_from, NeighborTable(**held), figures)
+        table = NeighborTable.of_arrays(held)
+        table.check(workspace.target, workspace.need_source())
+        return Neighbors(made_from, table, figures)
     start, source = time.monotonic(), _described_source(workspace, description)
     with watching("describe target") as progress:
         targets = source.describer.describe(workspace.target, progress=progress)
-    depth = _depth(workspace)
-    logger.info("search: %d neighbors of each target image among %d source images", depth, len(source))
+    method, reason = _method(workspace)
+    logger.info("search: %d neighbors of each target image among %d source images", _depth(workspace), len(source))
+    logger.info("search: by method %s: %s", method, reason)
     if runner is not None:
         table = _by_beam(workspace, description, targets, made_from, runner, options)
         found: dict[str, Any] = {"runner": runner}
-    elif workspace.experiment.retrieval.method == "scann":
+    elif method == "scann":
         table, found = _by_scann(workspace, targets, source, made_from)
     else:
         table, found = _exactly(workspace, targets, source, made_from), {}
-    figures = {**_figures(workspace, table), "made_from": made_from, **found}
+    table = table.of(workspace.target, workspace.need_source())
+    specificity = _specificity(workspace, table, _sampled_divergences(workspace, targets, source))
+    figures = {**_figures(workspace, table), "specificity": specificity.config(), "made_from": made_from, **found}
     files.write_json(folder.retrieval, figures)
-    folder.save(folder.neighbors, made_from, indices=table.indices, divergences=table.divergences)
+    folder.save(folder.neighbors, made_from, **table.arrays())
     shutil.rmtree(folder.search, ignore_errors=True)
     folder.record_stage("search", made_from, time.monotonic() - start)
     logger.info("search: %s", table.summary())
+    logger.info("search: %s", specificity.words())
     return Neighbors(made_from, table, figures)
 
 
 def _made_from(workspace: Workspace, description: Description) -> str:
     retrieval = settings_for_hash(workspace.experiment.retrieval)
     settings = {key: value for key, value in retrieval.items() if key not in ("max_k", "memory_gb")}
-    settings |= {"max_k": _depth(workspace), "divergence": workspace.experiment.descriptor.divergence}
-    return files.digest("neighbors 2", description.made_from, workspace.need_source().fingerprint(), settings)
+    settings |= {"max_k": _depth(workspace), "method": _method(workspace)[0]}
+    settings |= {"divergence": workspace.experiment.descriptor.divergence}
+    return files.digest("neighbors 3", description.made_from, workspace.need_source().fingerprint(), settings)
 
 
 def _depth(workspace: Workspace) -> int:
     """Neighbors kept per target image: as asked, or as deep as K can get, and at most the whole source."""
     s = workspace.experiment.selection
-    deepest = deepest_count(s.k0, s.sigma0, s.sigma1, s.rounds, level_cap=s.level_cap)
+    deepest = deepest_k(k0=s.k0, rounds=s.rounds, sigma0=s.sigma0, sigma1=s.sigma1, level_cap=s.level_cap)
     return min(workspace.experiment.retrieval.max_k or deepest, len(workspace.need_source()))
 
 
@@ -129,8 +139,9 @@ def _exactly(workspace: Workspace, targets: np.ndarray, source: DescribedDomain,
     with watching("describe and search") as progress:
         state = SearchState(workspace.folder.search / "state.npz", made_from)
         return search_stream(
-            targets, source, _measure(workspace), max_k=_depth(workspace),
-            memory_gb=workspace.experiment.retrieval.memory_gb, state=state, progress=progress,
+            targets, source, _measure(workspace), depth=_depth(workspace),
+            hubness=workspace.experiment.retrieval.hubness, memory_gb=workspace.experiment.retrieval.memory_gb,
+            state=state, progress=progress,
         )  # fmt: skip
 
 
@@ -138,12 +149,14 @@ def _by_scann(
     workspace: Workspace, targets: np.ndarray, source: DescribedDomain, made_from: str
 ) -> tuple[NeighborTable, dict[str, Any]]:
     retrieval = workspace.experiment.retrieval
+    if retrieval.hubness != "none":
+        raise InputError(f"retrieval.hubness {retrieval.hubness} goes with retrieval.method exact or auto; it is scann")
     options = ScannOptions(
         dimensions=retrieval.dimensions, min_recall=retrieval.min_recall, memory_gb=retrieval.memory_gb
     )
     with watching("describe and index") as progress:
         found = ScannSearch.open(
-            targets, source, _measure(workspace), max_k=_depth(workspace), options=options,
+            targets, source, _measure(workspace), depth=_depth(workspace), options=options,
             folder=workspace.folder.index, made_from=made_from, progress=progress,
         )  # fmt: skip
     return found.search(targets), {"certificate": found.certificate.config()}
@@ -153,9 +166,8 @@ def _by_beam(
     workspace: Workspace, description: Description, targets: np.ndarray, made_from: str, runner: str,
     options: Sequence[str],
 ) -> NeighborTable:  # fmt: skip
-    method = workspace.experiment.retrieval.method
-    if method == "scann":
-        raise InputError(f"--runner goes with retrieval.method exact or auto; it is {method}")
+    if workspace.experiment.retrieval.method == "scann":
+        raise InputError("--runner goes with retrieval.method exact or auto; it is scann")
     try:
         from sjft_tf.retrieval.beam import search_beam
     except ImportError as error:
@@ -163,29 +175,54 @@ def _by_beam(
     folder = workspace.folder.path.absolute()
     open_source = SourceOfRun(to_yaml(workspace.experiment), folder, description)
     return search_beam(
-        targets, open_source, _measure(workspace), max_k=_depth(workspace),
-        folder=workspace.folder.search.absolute(), made_from=made_from, runner=runner, options=options,
+        targets, open_source, _measure(workspace), depth=_depth(workspace),
+        hubness=workspace.experiment.retrieval.hubness, folder=workspace.folder.search.absolute(),
+        made_from=made_from, runner=runner, options=options,
     )  # fmt: skip
 
 
 def _measure(workspace: Workspace) -> Measure:
-    retrieval, descriptor = workspace.experiment.retrieval, workspace.experiment.descriptor
-    if (retrieval.smoothing, retrieval.hubness, descriptor.divergence) != ("authors", "none", "kl"):
-        raise InputError(
-            "retrieval.smoothing, retrieval.hubness and descriptor.divergence are authors, none, kl so far"
-        )
-    if isinstance(workspace.bank, PooledFeatures):
-        return SquaredDistance()
-    return SymmetricKL(workspace.bank.channel_weights)
+    divergence, smoothing = workspace.experiment.descriptor.divergence, workspace.experiment.retrieval.smoothing
+    return measure_for(workspace.bank, divergence=divergence, smoothing=smoothing)
+
+
+def _method(workspace: Workspace) -> tuple[str, str]:
+    """ "exact" or "scann", and why."""
+    retrieval = workspace.experiment.retrieval
+    if retrieval.method != "auto":
+        return retrieval.method, "the config asks for it"
+    n_target, n_source = len(workspace.target), len(workspace.need_source())
+    return choose_method(n_target, n_source, _depth(workspace), hubness=retrieval.hubness)
+
+
+def _specificity(workspace: Workspace, table: NeighborTable, divergences: np.ndarray) -> Specificity:
+    """How specific the lists of the first round are."""
+    depth = min(workspace.experiment.selection.k0, table.depth)
+    labels, n_source = workspace.target.labels, len(workspace.need_source())
+    return Specificity.of(table.indices, labels, n_source, depth=depth, divergences=divergences)
+
+
+def _sampled_divergences(workspace: Workspace, targets: np.ndarray, source: DescribedDomain) -> np.ndarray:
+    """Divergences of some target images from some source images, both spread evenly, `[n, m]`."""
+    sources = source.at(_spread(len(source), SAMPLED_SOURCES))
+    search = ExactSearch(targets[_spread(len(targets), SAMPLED_TARGETS)], _measure(workspace), depth=len(sources))
+    search.add(0, sources)
+    table = search.table()  # as deep as the sample: every divergence, in another order
+    return np.take_along_axis(table.divergences, np.argsort(table.indices, axis=1), axis=1)
+
+
+def _spread(n: int, count: int) -> np.ndarray:
+    """`[<= count]` int, positions spread evenly over `n` images."""
+    return np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))
 
 
 def _figures(workspace: Workspace, table: NeighborTable) -> dict[str, Any]:
     k0 = workspace.experiment.selection.k0
-    depths = sorted({min(k, table.max_k) for k in (k0, 10, 100, 1000, table.max_k)})
+    depths = sorted({min(k, table.depth) for k in (k0, 10, 100, 1000, table.depth)})
     return {
-        "method": workspace.experiment.retrieval.method,
+        "method": _method(workspace)[0],
         "n_target": len(table),
         "n_source": len(workspace.need_source()),
-        "max_k": table.max_k,
+        "max_k": table.depth,
         "distinct_source_images": {str(k): table.distinct(k) for k in depths},
     }

@@ -93,7 +93,7 @@ def _train_rounds(
     if begin.round and not begin.step:
         fitting.plain.load_weights(workspace.folder.weights(begin.round - 1))
         fitting.load_weights()
-    setting = setting_of(workspace, table.max_k if table is not None else None)
+    setting = setting_of(workspace, table.depth if table is not None else None)
     for number in range(begin.round, workspace.experiment.selection.rounds):
         counts = _counts(workspace, selection)
         entry, end = _train_round(workspace, fitting, selection, begin)

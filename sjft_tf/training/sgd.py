@@ -120,7 +120,7 @@ def caffe_sgd(
 
 @keras.saving.register_keras_serializable(package="sjft_tf")
 class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Caffe's step policy, `learning_rate * 0.1 ** floor(update / lr_step)`, for as long as training goes on.
+    """Caffe's step policy, `learning_rate * 0.1 ** floor(update / lr_step)`, for as long as training continues.
 
     Args:
         learning_rate: at the first update.

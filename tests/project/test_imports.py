@@ -13,7 +13,7 @@ HEAVIER_THAN_CLICK = (*HEAVY, "numpy", "pydantic", "yaml")
     ("module", "heavy"),
     [
         ("sjft_tf", HEAVIER_THAN_CLICK), ("sjft_tf.cli", HEAVIER_THAN_CLICK), ("sjft_tf.config", (*HEAVY, "numpy")),
-        ("sjft_tf.selection", HEAVY), ("sjft_tf.workspace.folder", HEAVY),
+        ("sjft_tf.selection", HEAVY),
     ],
 )  # fmt: skip
 def test_importing_it_loads_nothing_heavy(module, heavy):

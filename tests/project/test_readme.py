@@ -15,7 +15,7 @@ README = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
 SMALLER = {
     'ImageFolder("flowers/train")': "ImageFolder(target_folder)",
     'ImageFolder("imagenet/train")': "ImageFolder(source_folder)",
-    "max_k=5100": "max_k=12, image_size=32",
+    "depth=sjft.deepest_k(k0=300, rounds=5)": "depth=12, image_size=32",
     "k0=300": "k0=2",
     '"resnet152v2", target_classes=102, source_classes=1000, weights="imagenet"':
         '"resnet18v2", target_classes=3, source_classes=4, image_size=32, width=0.0625',

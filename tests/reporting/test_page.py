@@ -184,6 +184,7 @@ def test_the_page_says_who_is_borrowed_from_and_what_the_search_missed(make_data
     for hub in data.borrowing.hubs:
         assert hub.label in page.texts
         assert f"neighbor of {hub.n_targets} of 60 target images" in page.texts
+    assert data.specificity in shown
     for said in ("is never borrowed", "Classes by their share of all pairs", "The search was approximate"):
         assert said in shown
 
@@ -214,9 +215,12 @@ def test_what_is_not_borrowed_by_neighbors_is_not_shown_as_such(page_of, mode):
     assert "Who is borrowed from" not in shown and "Hubs" not in shown
 
 
-def test_a_certificate_alone_still_has_its_section(make_data, write):
-    _, page = write(make_data(gallery=[], borrowing=None))
-    assert {"neighbors", "certificate"} <= page.ids
+@pytest.mark.parametrize("name", ["certificate", "specificity"])
+def test_one_sentence_alone_still_has_its_section(make_data, write, name):
+    data = make_data()
+    alone = {"certificate": None, "specificity": "", name: getattr(data, name)}
+    _, page = write(dataclasses.replace(data, gallery=[], borrowing=None, **alone))
+    assert page.ids & {"neighbors", "certificate", "specificity"} == {"neighbors", name}
     assert "#neighbors" in {link["href"] for link in page.all("a")}
 
 
@@ -249,7 +253,7 @@ def test_where_nothing_was_noticed_one_sentence_says_so_and_where_nobody_looked_
 def test_the_page_of_a_run_in_training_says_how_far_it_is(make_data, write):
     _, page = write(changed(make_data, {"warnings": []}, {"warnings": []}, rounds_planned=5))
     shown = " ".join(page.texts)
-    assert "This is the state after round 2 of 5; training goes on." in shown
+    assert "This is the state after round 2 of 5; training continues." in shown
     assert "run report · in training" in shown and "so far" in page.texts
     assert "Nothing unusual was noticed after any round so far." in shown
     assert "classes" not in page.ids

@@ -1,5 +1,6 @@
 """The whole run on drawn images: what it leaves, that it repeats itself, that it goes on where it was killed."""
 
+import html
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ from sjft_tf import config
 from sjft_tf.cli import main
 from sjft_tf.domains import ImageFolder
 from sjft_tf.images import center_view, decode
+from sjft_tf.retrieval.specificity import Specificity
 from sjft_tf.workspace import RunFolder
 
 OUTPUTS = ("bin_edges.npz", "neighbors.npz", "selection/round-0.npz", "selection/round-1.npz", "predictions.npz",
@@ -63,6 +65,8 @@ def test_run_leaves_every_artifact_and_says_where(finished):
     metrics = json.loads((run / "metrics.json").read_text())
     assert [entry["round"] for entry in metrics["test"]["rounds"]] == [0, 1]
     assert f"accuracy {metrics['test']['final']['accuracy']:.1%}" in result.stdout
+    lists = Specificity(**json.loads((run / "retrieval.json").read_text())["specificity"])
+    assert lists.depth == 2 and lists.words() in html.unescape((run / "report.html").read_text())
     history = RunFolder(run).read_history()
     with np.load(run / "selection/round-0.npz") as round0, np.load(run / "selection/round-1.npz") as round1:
         wrong = int((~round0["correct"]).sum())
@@ -107,7 +111,9 @@ def test_the_best_round_by_validation_can_be_exported(sjft, finished, tmp_path, 
     )
     with np.load(out / "predictions.npz") as saved:
         assert (saved["probabilities"].argmax(-1) == saved["labels"]).mean() == pytest.approx(first["accuracy"])
-    assert f"{first['mean_class_accuracy']:.1%}" in (out / "export/README.md").read_text()
+    card = (out / "export/README.md").read_text()
+    assert f"| mean class accuracy | {100 * first['mean_class_accuracy']:.1f} % |" in card
+    assert "| exported round | 1 |" in card
     assert f"After 1 round the mean class accuracy on 15 test images is {first['mean_class_accuracy']:.1%}" in (
         out / "report.html"
     ).read_text().replace("\N{NO-BREAK SPACE}%", "%")
@@ -308,5 +314,5 @@ def test_each_stage_is_run_again_by_a_setting_of_its_own_and_no_earlier_one(sjft
         before = json.loads((out / "stages.json").read_text())
         assert sjft("--quiet", "evaluate", path, "--out", out, "--set", setting).exit_code == 0
         after = json.loads((out / "stages.json").read_text())
-        recomputed = [stage for stage in before if before[stage]["made_from"] != after[stage]["made_from"]]
+        recomputed = [stage for stage in after if before[stage]["made_from"] != after[stage]["made_from"]]
         assert recomputed == ["describe", "search", "train", "evaluate"][-len(recomputed) :] and recomputed[0] == first

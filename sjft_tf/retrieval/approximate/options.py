@@ -6,7 +6,7 @@ import math
 from sjft_tf import files
 from sjft_tf.errors import InputError
 
-_FORMAT = "scann search 1"
+_FORMAT = "scann search 2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,12 +15,12 @@ class ScannOptions:
 
     Attributes:
         dimensions: numbers of an embedded vector.
-        candidates: source images proposed for each target at first; 1.15 max_k, if None.
-        min_recall: what recall@max_k must reach with a confidence of 95 %.
+        candidates: source images proposed for each target at first; 1.15 depth, if None.
+        min_recall: what recall@depth must reach with a confidence of 95 %.
         sample_targets: targets whose recall is measured; 10 / (1 - min_recall), if None: with half as many, not even a
             search that finds everything could be sure of it.
         fit_targets, fit_sources: images of either side that the embedding is fitted on, at most.
-        memory_gb: what the index and, where they fit, all lifted sources may take, in 10^9 bytes.
+        memory_gb: what the index and, where they fit, all source descriptors may take, in 10^9 bytes.
         seed: of all samples.
     """
 
@@ -46,6 +46,11 @@ class ScannOptions:
         """Targets whose recall is measured, if there are as many."""
         return self.sample_targets or math.ceil(10 / (1 - self.min_recall))
 
-    def made_from(self, made_from: str, max_k: int) -> str:
+    def made_from(self, made_from: str, depth: int) -> str:
         """Hash of what an index is made from; memory changes nothing of it."""
-        return files.digest(_FORMAT, made_from, max_k, {**dataclasses.asdict(self), "memory_gb": None})
+        return files.digest(_FORMAT, made_from, depth, {**dataclasses.asdict(self), "memory_gb": None})
+
+
+def choose_method(n_target: int, n_source: int, depth: int, *, hubness: str = "none") -> tuple[str, str]:
+    """ "exact" or "scann", whichever takes less time for these sizes, and why, in words for the log."""
+    return "exact", "no rule yet"

@@ -1,6 +1,7 @@
 """A compact embedding of lifted vectors: a few hundred numbers whose inner products rank sources as the divergence does.
 
-Of the matrix of all `<u(t), v(s)>` a ranking needs less than all. What is constant in a row does not matter, so `v` is
+Greater inner products are to mean nearer, so that u is taken with the opposite sign of `lifting`'s. Of the matrix of all
+`<u(t), v(s)>` a ranking needs less than all. What is constant in a row does not matter, so `v` is
 centered. What all targets agree on, `<mean u, v>` with the sources' own summand in it, is kept as one exact number. The
 rest, `(u - mean u)^T (v - mean v)`, is approximated with least squared error over a sample of both sides, by its singular
 vectors: unlike components of `v` alone, these hold no direction in which the sources differ but no target asks.
@@ -13,8 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sjft_tf.retrieval.lifts import Lift
-from sjft_tf.retrieval.tiles import tiles
+from sjft_tf.retrieval.lifting import Lift, lift_sources, lift_targets
+from sjft_tf.retrieval.threads import Threads, tiles
 
 _LIFTED_BYTES = 2**26  # of source vectors at a time
 _FAINT = 1e-5  # singular values below so many times the first are rounding errors of float32
@@ -26,7 +27,7 @@ class Embedding:
 
     Attributes:
         target_map: `[d, D']` float32; `source_map`: likewise.
-        target_mean: `[D']` float64, mean of u; `source_mean`: mean of v.
+        target_mean: `[D']` float32, mean of u; `source_mean`: mean of v.
         common_scale: `[]` float64 > 0, root mean square of `<target_mean, v - source_mean>`.
     """
 
@@ -41,19 +42,21 @@ class Embedding:
         """Numbers in an embedded vector, the common one included."""
         return len(self.source_map) + 1
 
-    def targets(self, u: np.ndarray) -> np.ndarray:
-        """Embedded targets, `[n, d + 1]` float32, of lifted ones, `[n, D']` float64."""
-        embedded = np.empty((len(u), self.dimensions), np.float32)
-        embedded[:, :-1] = (u - self.target_mean).astype(np.float32) @ self.target_map.T
+    def targets(self, descriptors: np.ndarray, lift: Lift) -> np.ndarray:
+        """Embedded targets, `[n, d + 1]` float32."""
+        embedded = np.empty((len(descriptors), self.dimensions), np.float32)
+        for rows, u in _lifted_targets(descriptors, lift):
+            embedded[rows, :-1] = (u - self.target_mean) @ self.target_map.T
         embedded[:, -1] = np.sqrt(self.common_scale)
         return embedded
 
-    def sources(self, v: np.ndarray) -> np.ndarray:
-        """Embedded sources, `[m, d + 1]` float32, of lifted ones, `[m, D']` float64."""
-        centered = v - self.source_mean
-        embedded = np.empty((len(v), self.dimensions), np.float32)
-        embedded[:, :-1] = centered.astype(np.float32) @ self.source_map.T
-        embedded[:, -1] = centered @ self.target_mean / np.sqrt(self.common_scale)
+    def sources(self, descriptors: np.ndarray, lift: Lift) -> np.ndarray:
+        """Embedded sources, `[m, d + 1]` float32."""
+        embedded = np.empty((len(descriptors), self.dimensions), np.float32)
+        for rows, v in _lifted_sources(descriptors, lift):
+            v -= self.source_mean
+            embedded[rows, :-1] = v @ self.source_map.T
+            embedded[rows, -1] = v @ self.target_mean / np.sqrt(self.common_scale)
         return embedded
 
 
@@ -69,20 +72,21 @@ def fit_embedding(targets: np.ndarray, sources: np.ndarray, lift: Lift, *, dimen
         lift: the lift of both.
         dimensions: numbers to keep; fewer are kept where the sample has no more.
     """
-    u, _ = lift.targets(targets)
+    u = np.concatenate([u for _, u in _lifted_targets(targets, lift)])
     target_mean = u.mean(axis=0)
-    centered = (u - target_mean).astype(np.float32)
+    centered = u - target_mean
     products = np.empty((len(u), len(sources)))
     common, source_mean = np.empty(len(sources)), np.zeros(u.shape[1])
-    for rows, v in _lifted(sources, lift, u.shape[1]):
-        products[:, rows] = centered @ v.astype(np.float32).T
+    for rows, v in _lifted_sources(sources, lift):
+        products[:, rows] = centered @ v.T
         common[rows] = v @ target_mean
-        source_mean += v.sum(axis=0) / len(sources)
+        source_mean += v.sum(axis=0, dtype=np.float64) / len(sources)
     products -= products.mean(axis=1, keepdims=True)
     left, values, right = _singular(products, dimensions)
     weights = right / np.sqrt(values)
     target_map = np.zeros((len(values), u.shape[1]))
-    for rows, v in _lifted(sources, lift, u.shape[1]):
+    source_mean = source_mean.astype(np.float32)
+    for rows, v in _lifted_sources(sources, lift):
         target_map += weights[rows].T @ (v - source_mean)
     return Embedding(
         target_map=target_map.astype(np.float32),
@@ -93,9 +97,18 @@ def fit_embedding(targets: np.ndarray, sources: np.ndarray, lift: Lift, *, dimen
     )
 
 
-def _lifted(sources: np.ndarray, lift: Lift, length: int) -> Iterator[tuple[slice, np.ndarray]]:
-    for rows in tiles(len(sources), max(1, _LIFTED_BYTES // (8 * length))):
-        yield rows, lift.sources(sources[rows])
+def _lifted_targets(descriptors: np.ndarray, lift: Lift) -> Iterator[tuple[slice, np.ndarray]]:
+    with Threads() as threads:
+        for rows in tiles(len(descriptors), max(1, _LIFTED_BYTES // (4 * lift.depth))):
+            yield rows, -lift_targets(descriptors[rows], lift, threads)
+
+
+def _lifted_sources(descriptors: np.ndarray, lift: Lift) -> Iterator[tuple[slice, np.ndarray]]:
+    with Threads() as threads:
+        for rows in tiles(len(descriptors), max(1, _LIFTED_BYTES // (4 * lift.depth))):
+            v = np.empty((rows.stop - rows.start, lift.depth), np.float32)
+            lift_sources(descriptors[rows], lift, v, threads)
+            yield rows, v
 
 
 def _singular(matrix: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sjft_tf.retrieval import SquaredDistance, SymmetricKL
-from sjft_tf.retrieval.embedding import fit_embedding
+from sjft_tf.retrieval import HistogramMeasure, SquaredDistance
+from sjft_tf.retrieval.approximate.embedding import fit_embedding
 
 
 def centered(matrix):
@@ -13,16 +13,19 @@ def centered(matrix):
 
 
 def embedded(embedding, lift, targets, sources):
-    return embedding.targets(lift.targets(targets)[0]) @ embedding.sources(lift.sources(sources)).T
+    return embedding.targets(targets, lift) @ embedding.sources(sources, lift).T
 
 
 def lifted(lift, targets, sources):
-    return lift.targets(targets)[0] @ lift.sources(sources).T
+    """What is to be ranked by: the nearest first where it descends."""
+    v = np.empty((len(sources), lift.depth), np.float32)
+    lift.sources(sources, v)
+    return -lift.targets(targets).astype(np.float64) @ v.T
 
 
 def test_products_of_all_dimensions_rank_as_the_divergence(rng, draw, weights):
     targets, sources = draw(rng, 20), draw(rng, 300)
-    lift = SymmetricKL(weights).lift(targets)
+    lift = HistogramMeasure(weights).lift(targets)
     embedding = fit_embedding(targets, sources, lift, dimensions=1000)
     assert embedding.dimensions < 20 + 1  # the targets differ in no more directions
     products, expected = embedded(embedding, lift, targets, sources), lifted(lift, targets, sources)
@@ -32,7 +35,7 @@ def test_products_of_all_dimensions_rank_as_the_divergence(rng, draw, weights):
 @pytest.mark.parametrize("dimensions", [1, 4, 10])
 def test_error_on_the_sample_is_the_least_that_so_many_dimensions_have(rng, draw, weights, dimensions):
     targets, sources = draw(rng, 30), draw(rng, 100)
-    lift = SymmetricKL(weights).lift(targets)
+    lift = HistogramMeasure(weights).lift(targets)
     embedding = fit_embedding(targets, sources, lift, dimensions=dimensions)
     rest = centered(lifted(lift, targets, sources))
     error = np.linalg.norm(centered(embedded(embedding, lift, targets, sources)) - rest)
@@ -43,7 +46,7 @@ def test_error_on_the_sample_is_the_least_that_so_many_dimensions_have(rng, draw
 
 def test_more_sources_than_targets_and_fewer_are_fitted_alike(rng, draw, weights):
     targets, sources = draw(rng, 60), draw(rng, 25)
-    lift = SymmetricKL(weights).lift(targets)
+    lift = HistogramMeasure(weights).lift(targets)
     embedding = fit_embedding(targets, sources, lift, dimensions=1000)
     products, expected = embedded(embedding, lift, targets, sources), lifted(lift, targets, sources)
     np.testing.assert_allclose(centered(products), centered(expected), atol=1e-4 * np.abs(expected).max())
@@ -54,7 +57,7 @@ def test_images_outside_the_sample_are_ranked_nearly_as_exactly(rng, draw, weigh
     mixtures = np.einsum("nk,kcb->ncb", rng.dirichlet(np.ones(3), 540), kinds)
     counts = rng.multinomial((196, 49, 100), mixtures).astype(np.uint16)
     targets, sources = counts[:40], counts[40:]
-    lift = SymmetricKL(weights).lift(targets)
+    lift = HistogramMeasure(weights).lift(targets)
     embedding = fit_embedding(targets[::2], sources[::3], lift, dimensions=12)
     exact, ours = lifted(lift, targets, sources), embedded(embedding, lift, targets, sources)
     nearest, candidates = np.argsort(-exact, axis=1)[:, :50], np.argsort(-ours, axis=1)[:, :100]

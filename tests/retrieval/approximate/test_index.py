@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval.scann_index import BRUTE_FORCE_ROWS, HASHED_ROWS, ScannIndex, kind_for
+from sjft_tf.retrieval.approximate.index import BRUTE_FORCE_ROWS, HASHED_ROWS, ScannIndex, kind_for
 
 faiss = pytest.importorskip("faiss")
 pytest.importorskip("scann")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sjft_tf.retrieval.certificate import Certificate, mean_interval, recalls
+from sjft_tf.retrieval.approximate.certificate import Certificate, mean_interval, recalls
 
 
 def test_recall_is_the_share_of_the_exact_list_among_the_candidates(rng):

@@ -128,7 +128,7 @@ class ScannIndex:
                 return cls(searcher, int(manifest["size"]), str(manifest["kind"])), manifest["notes"]
         except (InputError, KeyError, TypeError, ValueError, RuntimeError) as error:
             fault = f"it is damaged ({error})"
-        _logger.info("the index in %s is built again: %s", folder, fault)
+        _logger.info("the index in %s is rebuilt: %s", folder, fault)
         return None
 
 

@@ -19,14 +19,14 @@ _BOLDEST = 0.75  # of the stake may be lost in one bet
 
 @dataclasses.dataclass(frozen=True)
 class Certificate:
-    """Recall at `max_k` of an approximate search, measured on a sample of targets against exact search.
+    """Recall at `depth` of an approximate search, measured on a sample of targets against exact search.
 
     Attributes:
-        recall: mean over the sample, of the share of the `max_k` nearest source images that are found.
+        recall: mean over the sample, of the share of the `depth` nearest source images that are found.
         low: the recall over all targets lies between `low` and `high` with a confidence of 95 %.
         high: see `low`.
         n_targets: targets in the sample.
-        max_k: neighbors of each.
+        depth: neighbors of each.
         candidates: source images that the index proposes for each target.
         min_recall: what `low` was required to reach.
     """
@@ -35,7 +35,7 @@ class Certificate:
     low: float
     high: float
     n_targets: int
-    max_k: int
+    depth: int
     candidates: int
     min_recall: float
 
@@ -46,7 +46,7 @@ class Certificate:
     def summary(self) -> str:
         """One line for people."""
         return (
-            f"recall@{self.max_k} {self.recall:.4f} (95 % interval {self.low:.3f} to {self.high:.3f}, {self.n_targets} "
+            f"recall@{self.depth} {self.recall:.4f} (95 % interval {self.low:.3f} to {self.high:.3f}, {self.n_targets} "
             f"target images), {self.candidates} candidates of each target image"
         )
 
@@ -54,11 +54,11 @@ class Certificate:
 def recalls(candidates: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """For each target the share of the exact list that is among the candidates.
 
-    Because candidates are ranked by exact divergences, this is the recall of the final list too.
+    Because candidates are ranked by what ranks exactly, this is the recall of the final list too.
 
     Args:
         candidates: `[n, c]` int, ascending in each row.
-        exact: `[n, max_k]` int, in any order.
+        exact: `[n, depth]` int, in any order.
 
     Returns:
         `[n]` float64 in 0..1.

@@ -95,7 +95,7 @@ def _pooling_and_head(
     model: keras.Model, logits: keras.KerasTensor
 ) -> tuple[keras.Model, keras.KerasTensor, list[keras.layers.Layer]]:
     """The model up to its last global average pooling, what comes out of that, and the layers from there on, in order."""
-    made_by: dict[int, tuple[keras.Operation, tuple]] = {}
+    made_by: dict[int, tuple[keras.Operation, list]] = {}
 
     def note(operation: keras.Operation, *inputs: Any, **settings: Any) -> Any:
         outputs = operation(*inputs, **settings)
@@ -110,7 +110,7 @@ def _pooling_and_head(
     head: list[keras.layers.Layer] = []
     tensor = graph.outputs[0]
     while True:
-        layer, inputs = made_by.get(id(tensor), (None, ()))
+        layer, inputs = made_by.get(id(tensor), (None, []))
         if isinstance(layer, keras.layers.GlobalAveragePooling2D) and layer.data_format == "channels_last":
             return keras.Model(graph.inputs, inputs[0]), tensor, head[::-1]
         if not isinstance(layer, keras.layers.Layer) or len(inputs) != 1:

@@ -26,7 +26,9 @@ def dense_heads(features: keras.KerasTensor, classes: Mapping[str, int]) -> dict
     if len(features.shape) == 4:
         features = keras.layers.GlobalAveragePooling2D(name="avg_pool")(features)
     if len(features.shape) != 2:
-        raise InputError(f"the trunk's output is {list(features.shape)}; it must be [B, features] or [B, h, w, channels]")
+        raise InputError(
+            f"the trunk's output is {list(features.shape)}; it must be [B, features] or [B, h, w, channels]"
+        )
     return {
         name: keras.layers.Dense(
             count, kernel_initializer=keras.initializers.RandomNormal(stddev=_HEAD_STDDEV), dtype="float32", name=name

@@ -1,7 +1,8 @@
 """Batch normalization for batches of two domains: statistics of each domain alone, and population statistics.
 
 In training, batches interleave target and source rows (T, S, T, S), and a plain batch normalization takes its statistics
-over both: its moving averages then describe a mixture that inference, which sees target images alone, never meets. Here is what to do about it: normalize each domain by itself, or measure the averages again.
+over both: its moving averages then describe a mixture that inference, which sees target images alone, never meets. Here is
+what to do about it: normalize each domain by itself, or measure the averages again.
 """
 
 from collections.abc import Callable, Iterator

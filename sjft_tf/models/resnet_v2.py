@@ -2,8 +2,9 @@
 
 Depths 50, 101 and 152 at width 1 with the ImageNet stem are `keras.applications.ResNet{50,101,152}V2` layer for layer:
 names, order of weights, biases, padding, stride in the last block of a stage with a strided max pool as its shortcut.
-Depths 18 and 34, which Keras does not have, are the authors', and 10, for small tasks, is like them: two 3x3 convolutions a block, stride in the first block
-of a stage, a projection only where the shape changes, no biases in the blocks (batch normalization follows every sum).
+Depths 18 and 34, which Keras does not have, are the authors', and 10, for small tasks, is like them: two 3x3 convolutions
+a block, stride in the first block of a stage, a projection only where the shape changes, no biases in the blocks (batch
+normalization follows every sum).
 
 `resnet_v2_identity` is the other layout of depths 50, 101 and 152, that of the paper's authors: batch normalization and
 ReLU already in the stem, none at the start of a block but after every sum, stride in the first 1x1 convolution of the

@@ -60,9 +60,7 @@ def check_classes(
         raise InputError(f"source_labels has {len(labels)} entries, but {expected}")
 
 
-def checked_state(
-    state: Mapping[str, np.ndarray], n_target: int, first_k: int, max_k: int
-) -> tuple[int, np.ndarray]:
+def checked_state(state: Mapping[str, np.ndarray], n_target: int, first_k: int, max_k: int) -> tuple[int, np.ndarray]:
     """Round and K of a state of `Selection`, if they can be those of one that began with K = `first_k`."""
     number, counts = (np.asarray(state.get(key, "absent")) for key in ("round", "counts"))
     fault = ""

@@ -151,7 +151,8 @@ class Selection:
         Raises:
             InputError: the state is damaged, or of a selection with another table, `k0` or `level_cap`.
         """
-        n_target, first_k = (0, 0) if self.neighbors is None else (len(self.neighbors), min(self.k0, self.neighbors.max_k))
+        table = self.neighbors
+        n_target, first_k = (0, 0) if table is None else (len(table), min(self.k0, table.depth))
         number, counts = checked_state(state, n_target, first_k, self.max_k)
         self.round, self.first_step = number, 0
         self.counts = None if self.neighbors is None else counts

@@ -14,6 +14,7 @@ from sjft_tf.training.callbacks import (
     Preemption,
     TrainingProgress,
     ValidationAccuracy,
+    plain_model,
 )
 from sjft_tf.training.conflict import Conflict, gradient_conflict
 from sjft_tf.training.dataset import Shard, check_split, joint_dataset
@@ -46,6 +47,7 @@ __all__ = [
     "joint_terms",
     "largest_side",
     "learning_rate_schedule",
+    "plain_model",
     "replica_batches",
     "step_function",
 ]

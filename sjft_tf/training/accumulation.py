@@ -9,17 +9,19 @@ from sjft_tf.errors import InputError
 
 
 def check_rows(images: tf.Tensor, iter_size: int, *, in_pairs: bool) -> None:
-    """Raise InputError unless a replica's rows are whole pairs of target and source, and `iter_size` equal batches of them."""
+    """Raise InputError unless a replica's rows are `iter_size` equal batches of whole pairs of target and source."""
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     group = iter_size * (2 if in_pairs and (replicas > 1 or iter_size > 1) else 1)
     if group == 1:
         return
     message = (
-        f"a batch does not split into equal numbers of target and source images on {replicas} replicas in {iter_size} parts; "
-        f"take a multiple of {group * replicas} as its rows"
+        f"a batch does not split into equal numbers of target and source images on {replicas} replicas in {iter_size} "
+        f"parts; take a multiple of {group * replicas} as its rows"
     )
     shape = tf.TensorShape(images.shape)
-    if shape.rank is None or (shape[0] is not None and shape[0] % group):  # parts of different sizes have no common shape
+    if shape.rank is None or (
+        shape[0] is not None and shape[0] % group
+    ):  # parts of different sizes have no common shape
         raise InputError(message)
     if shape[0] is None:  # as with several workers
         tf.debugging.assert_equal(tf.shape(images)[0] % group, 0, message)

@@ -70,7 +70,7 @@ def save_checkpoint(
 
 
 def read_checkpoint(path: str | os.PathLike[str], *, made_from: str = "") -> Saved | None:
-    """What a checkpoint holds; None where the file is absent, damaged, or made from something else (the last two are logged)."""
+    """What a checkpoint holds; None where it is absent, damaged, or made from something else (the last two are logged)."""
     otherwise = "training does not resume from it"
     held = files.load_made_from(path, made_from, {"position": np.str_}, otherwise=otherwise)
     if held is None:

@@ -1,4 +1,4 @@
-"""Whether the losses of target and source pull the shared trunk the same way: norms of their gradients, and the angle between these."""
+"""Whether the losses of target and source pull the trunk the same way: norms of their gradients, and the angle between."""
 
 import weakref
 from collections.abc import Callable, Mapping

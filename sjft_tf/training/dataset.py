@@ -51,14 +51,14 @@ def joint_dataset(
     """One round for a joint model: target images, and for each of them one of the source images that it may draw.
 
     Each pass over the target visits every image once. Rows are interleaved T, S, T, S, so that any even split over
-    replicas holds both domains in equal number. A row's weight is 0 for a term that it does not belong to, and its label there
-    a valid dummy, 0. With Keras' default reduction the loss is then `0.5 mean(target) + 0.5 mean(source)`.
+    replicas holds both domains in equal number. A row's weight is 0 for a term that it does not belong to, and its label
+    there a valid dummy, 0. With Keras' default reduction the loss is then `0.5 mean(target) + 0.5 mean(source)`.
     In selection mode `none` a batch holds the `batch_size / 2` target images alone.
 
-    What a step holds is a pure function of (seed, round, step) and K. An iteration over the dataset is one epoch of `fit`: when
-    it begins it asks the selection for the round, and for the step of it to begin at, which is 0 unless a `Checkpoint` has
-    restored another. It has `steps` elements in any case, because Keras wants to know how many; `Checkpoint` ends a resumed
-    epoch where its round ends.
+    What a step holds is a pure function of (seed, round, step) and K. An iteration over the dataset is one epoch of `fit`:
+    when it begins it asks the selection for the round, and for the step of it to begin at, which is 0 unless a `Checkpoint`
+    has restored another. It has `steps` elements in any case, because Keras wants to know how many; `Checkpoint` ends a
+    resumed epoch where its round ends.
 
     Args:
         target: the target domain.
@@ -66,8 +66,8 @@ def joint_dataset(
         selection: says which source images each target image may draw; its K may change between rounds.
         steps: updates of a round.
         batch_size: rows of a batch, even.
-        iter_size: batches for one update, whose rows lie in one batch of `iter_size * batch_size`; for a `JointModel` with the
-            same `iter_size`. Its i-th batch has every `iter_size`-th pair of a target and a source row.
+        iter_size: batches for one update, whose rows lie in one batch of `iter_size * batch_size`; for a `JointModel` with
+            the same `iter_size`. Its i-th batch has every `iter_size`-th pair of a target and a source row.
         image_size: side of the images in pixels.
         terms: the model's objective, `model.terms`; None: the two of the paper.
         seed: decides order, draws and augmentation.
@@ -78,8 +78,8 @@ def joint_dataset(
         shard: of several workers, which rows to make; each worker makes its own.
 
     Returns:
-        A dataset of `(images, labels, weights)`: `[rows, image_size, image_size, 3]` float32 in 0..255, and dictionaries with a
-        key for each term of `[rows]` int32, the class in the row's own domain, and float32, 0 or 1.
+        A dataset of `(images, labels, weights)`: `[rows, image_size, image_size, 3]` float32 in 0..255, and dictionaries
+        with a key for each term of `[rows]` int32, the class in the row's own domain, and float32, 0 or 1.
 
     Raises:
         InputError: an odd batch size, no source, a selection for another number of images, an impossible option, terms of

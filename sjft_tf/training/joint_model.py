@@ -27,10 +27,10 @@ class JointModel(keras.Model):
     `compile(optimizer)` is enough: losses, their weights and metrics come from the terms, the latter masked to each term's
     rows, and XLA is off where there is no GPU. What `compile` is given wins.
 
-    With `iter_size` n an update is by the mean gradient of n batches, as with Caffe's `iter_size`: a batch of data then holds
-    the rows of n, see `joint_dataset`. The moving averages of batch normalization move with each of them; memory is that of
-    one, and of one more set of gradients. It holds under `tf.distribute`, too, where Keras' `gradient_accumulation_steps`
-    fails.
+    With `iter_size` n an update is by the mean gradient of n batches, as with Caffe's `iter_size`: a batch of data then
+    holds the rows of n, see `joint_dataset`. The moving averages of batch normalization move with each of them; memory is
+    that of one, and of one more set of gradients. It holds under `tf.distribute`, too, where Keras'
+    `gradient_accumulation_steps` fails.
 
     Args:
         inputs, outputs: as of `keras.Model`; the outputs a dictionary.
@@ -93,7 +93,9 @@ class JointModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x: Any = None, *arguments: Any, callbacks: Any = None, initial_epoch: int = 0, **settings: Any) -> Any:
+    def fit(
+        self, x: Any = None, *arguments: Any, callbacks: Any = None, initial_epoch: int = 0, **settings: Any
+    ) -> Any:
         """As of `keras.Model`; with a `Checkpoint` among the callbacks it begins with the epoch that this stands in."""
         begin = first_epoch(callbacks, otherwise=initial_epoch)
         if isinstance(x, tf.data.Dataset):
@@ -172,8 +174,8 @@ def joint_model(
             evaluated); rows must come T, S, T, S; without `source_classes` the same as `"mixed"`. `"frozen"`: those of the
             weights throughout, which with their scale and shift stay as they are (Keras' `trainable = False`).
             `"recalibrate"`: as `"mixed"`; `BatchNormalizationRecalibration` measures them again after each round.
-        bn_momentum: of the moving averages of every batch normalization; None: 0.99, or what your own trunk has. They describe
-            the last 1 / (1 - momentum) steps or so: in short rounds take 0.9, or they lag behind the weights that they serve.
+        bn_momentum: of the moving averages of every batch normalization; None: 0.99, or what your own trunk has. They
+            describe the last 1 / (1 - momentum) steps or so: in short rounds take 0.9, or they lag behind the weights.
         source_weight: weight of the source's term.
         iter_size: batches for one update, see `JointModel`.
 

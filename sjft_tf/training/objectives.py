@@ -110,7 +110,10 @@ def weighted_metrics(terms: Sequence[Term]) -> dict[str, list[keras.metrics.Metr
     return {
         term.name: [
             MeanLoss(term.loss, name=f"{prefix}{MEAN_LOSS}"),
-            *(type(metric).from_config({**metric.get_config(), "name": prefix + metric.name}) for metric in term.metrics),
+            *(
+                type(metric).from_config({**metric.get_config(), "name": prefix + metric.name})
+                for metric in term.metrics
+            ),
         ]
         for term in terms
     }

@@ -1,4 +1,4 @@
-"""A checkpoint brings back everything that a step changes, or nothing; and a script that is killed resumes to the same bits."""
+"""A checkpoint brings back everything that a step changes, or nothing; a script that is killed resumes to the same bits."""
 
 import subprocess
 import sys
@@ -64,7 +64,8 @@ def script(path):
     variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
     logs = {f"history/{name}": np.array(values) for name, values in history.items()}
     curve = {f"curve/{name}": np.array(values) for name, values in curves.curve().items()}
-    np.savez(path + ".end.npz", *map(keras.ops.convert_to_numpy, variables), k=selection.counts, r=selection.round, **logs, **curve)
+    arrays = map(keras.ops.convert_to_numpy, variables)
+    np.savez(path + ".end.npz", *arrays, k=selection.counts, r=selection.round, **logs, **curve)
 
 for name, kills in (("straight", []), ("killed", [3, 2, 4, 6, 1])):
     for killed_after in [*kills, None]:

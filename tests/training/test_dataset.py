@@ -88,7 +88,9 @@ def test_batches_of_one_update_are_those_of_as_many_steps(target, source, table)
         assert images.shape == (12, 16, 16, 3) and weights["target"].tolist() == [1, 0] * 6
         for i in range(3):
             parts = [part(images, i, 3, in_pairs=True)]
-            parts += [{h: part(rows, i, 3, in_pairs=True) for h, rows in by_head.items()} for by_head in (labels, weights)]
+            parts += [
+                {h: part(rows, i, 3, in_pairs=True) for h, rows in by_head.items()} for by_head in (labels, weights)
+            ]
             # colors are changed batch by batch, and rounded by where a pixel lies in the batch
             np.testing.assert_allclose(parts[0], single[3 * update + i][0], atol=1e-4)
             for head in labels:

@@ -279,9 +279,7 @@ assert {"target_mean_loss", "source_accuracy"} < set(history)
 @pytest.mark.parametrize("bn", ["mixed", "per_domain"])
 def test_a_saved_joint_model_is_trained_on_in_another_process(bn, images, tmp_path):
     keras.utils.set_random_seed(0)
-    model = joint_model(
-        "resnet10v2", target_classes=3, source_classes=5, source_weight=3, bn=bn, iter_size=2, **TINY
-    )
+    model = joint_model("resnet10v2", target_classes=3, source_classes=5, source_weight=3, bn=bn, iter_size=2, **TINY)
     model.compile(caffe_sgd(0.01, head_learning_rate=2.0))
     rows = np.concatenate([images, images])[:4]
     labels, ones = ({name: fill(4) for name in model.output} for fill in (np.zeros, np.ones))

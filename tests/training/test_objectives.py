@@ -1,4 +1,4 @@
-"""Terms: the masked Keras loss is the authors' loss, metrics count a term's own rows alone, and a third term finds its place."""
+"""Terms: the masked Keras loss is the authors' loss, metrics count a term's own rows, and a third term finds its place."""
 
 import keras
 import numpy as np
@@ -45,7 +45,8 @@ def test_compiled_with_an_optimizer_alone_the_loss_is_half_of_each_domains_mean(
     results = _evaluated(_model())
     assert results["loss"] == pytest.approx(0.5 * TARGET_LOSS + 0.5 * SOURCE_LOSS, abs=1e-6)
     assert history(joint_terms(), results) == pytest.approx(
-        {"target_loss": TARGET_LOSS, "source_loss": SOURCE_LOSS, "target_accuracy": 0.5, "source_accuracy": 1.0}, abs=1e-6
+        {"target_loss": TARGET_LOSS, "source_loss": SOURCE_LOSS, "target_accuracy": 0.5, "source_accuracy": 1.0},
+        abs=1e-6,
     )
 
 

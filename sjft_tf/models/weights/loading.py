@@ -44,7 +44,8 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> WeightRepo
 
     Layers whose names Keras made up (`conv2d_94`) are paired in order of their numbers where the names themselves do
     not agree, because the numbers depend on what the process built before. Heads (layers of the names that the model's
-    dictionary of outputs has) for another number of classes are left alone. Either all that fits is assigned or, on an error, nothing.
+    dictionary of outputs has) for another number of classes are left alone. Either all that fits is assigned or, on an
+    error, nothing.
 
     Args:
         model: a built model; nested models are searched too.

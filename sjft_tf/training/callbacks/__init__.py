@@ -4,6 +4,7 @@ from sjft_tf.training.callbacks.checkpoint import Checkpoint
 from sjft_tf.training.callbacks.conflict import GradientConflict
 from sjft_tf.training.callbacks.curves import LossCurves
 from sjft_tf.training.callbacks.expansion import NeighborExpansion
+from sjft_tf.training.callbacks.plain import plain_model
 from sjft_tf.training.callbacks.preemption import Preemption
 from sjft_tf.training.callbacks.progress import TrainingProgress
 from sjft_tf.training.callbacks.recalibration import BatchNormalizationRecalibration
@@ -20,4 +21,5 @@ __all__ = [
     "Preemption",
     "TrainingProgress",
     "ValidationAccuracy",
+    "plain_model",
 ]

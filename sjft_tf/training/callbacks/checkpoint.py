@@ -9,7 +9,14 @@ import keras
 
 from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection
-from sjft_tf.training.checkpoint import build_variables, read_checkpoint, restore, save_checkpoint, training_state
+from sjft_tf.training.checkpoint import (
+    Saved,
+    build_variables,
+    read_checkpoint,
+    restore,
+    save_checkpoint,
+    training_state,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +77,8 @@ class Checkpoint(keras.callbacks.Callback):
         writes: bool = True,
     ) -> None:
         super().__init__()
-        self.path, self.selection, self.every = path, selection, every
+        self.path, self.every = path, every
+        self.selection: Any = selection  # once training has begun there is one
         self.kept, self.made_from, self.writes = dict(kept or {}), made_from, writes
         saved = read_checkpoint(path, made_from=made_from)
         self._saved = saved if saved is None or round in (None, saved.round) else None
@@ -86,7 +94,7 @@ class Checkpoint(keras.callbacks.Callback):
         build_variables(self.model)
         if self._saved is not None:
             logger.info("%s: resuming after step %d of round %d", self.path, self.step, self.round + 1)
-            self._restore()
+            self._restore(self._saved)
         for entry in self._logs:
             for name, value in entry.items():
                 self.model.history.history.setdefault(name, []).append(value)
@@ -100,7 +108,7 @@ class Checkpoint(keras.callbacks.Callback):
             )
         self._first = self.step
         if self._saved is not None and self.step:
-            self._restore()
+            self._restore(self._saved)
             self.selection.first_step = self.step
         self._saved = None
 
@@ -131,10 +139,10 @@ class Checkpoint(keras.callbacks.Callback):
                 self.path, state, round=self.round, step=self.step, notes=notes, made_from=self.made_from
             )  # fmt: skip
 
-    def _restore(self) -> None:
-        restore(self._saved, self.model, self.selection, path=self.path)
+    def _restore(self, saved: Saved) -> None:
+        restore(saved, self.model, self.selection, path=self.path)
         for name, keeper in self.kept.items():
-            keeper.restore(self._saved.notes["kept"][name])
+            keeper.restore(saved.notes["kept"][name])
 
 
 def first_epoch(callbacks: Iterable[keras.callbacks.Callback] | None, otherwise: int) -> int:

@@ -11,8 +11,8 @@ from sjft_tf.training.conflict import gradient_conflict
 class GradientConflict(keras.callbacks.Callback):
     """Measures after every epoch how the two losses' gradients on the trunk lie to each other, on the round's first batch.
 
-    The epoch's logs gain `target_gradient`, `source_gradient` (norms) and `gradient_cosine`, unless they are not finite. Must
-    come before `NeighborExpansion`, which begins the next round.
+    The epoch's logs gain `target_gradient`, `source_gradient` (norms) and `gradient_cosine`, unless they are not finite.
+    Must come before `NeighborExpansion`, which begins the next round.
 
     Args:
         data: the training's dataset.

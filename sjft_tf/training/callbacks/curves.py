@@ -35,6 +35,7 @@ class LossCurves(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Begin with no stretch."""
+        self._round = epoch + 1
         self.restore({"step": 0, "noted": []})
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -61,6 +62,6 @@ class LossCurves(keras.callbacks.Callback):
         if not np.isfinite(loss):
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             raise InputError(
-                f"training diverged: the loss is no finite number by step {self._step} of the round; the learning rate is "
-                f"{rate:g}, take a lower one"
+                f"training diverged in round {self._round}: the loss is no finite number by step {self._step}; the learning "
+                f"rate is {rate:g}, take a lower one"
             )

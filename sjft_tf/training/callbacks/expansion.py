@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from sjft_tf.domains import Domain
+from sjft_tf.errors import InputError
 from sjft_tf.inference import predict
 from sjft_tf.selection import Selection, entropy
 from sjft_tf.training.callbacks.plain import plain_model
@@ -29,7 +30,7 @@ class NeighborExpansion(keras.callbacks.Callback):
         batch_size: images a forward pass.
 
     Raises:
-        InputError: the selection is for another number of images.
+        InputError: the selection is for another number of images; or the model's answers are no finite numbers.
 
     Attributes:
         entropies: `[n_target]` float32, in nats, after the last round; None before.
@@ -57,6 +58,11 @@ class NeighborExpansion(keras.callbacks.Callback):
             plain_model(self), self.target, image_size=self.image_size, batch_size=self.batch_size
         )  # fmt: skip
         self.entropies = entropy(probabilities).astype(np.float32)
+        if not np.isfinite(self.entropies).all():
+            raise InputError(
+                f"training diverged in round {epoch + 1}: the model answers with numbers that are not finite; take a lower "
+                "learning rate"
+            )
         self.correct = probabilities.argmax(axis=-1) == self.target.labels
         found = self.selection.advance(self.entropies, self.correct)
         reachable = self.selection.reachable

@@ -14,7 +14,7 @@ POINTS = 50
 class LossCurves(keras.callbacks.Callback):
     """Notes the mean loss of each term over about `POINTS` stretches of every round.
 
-    For a model whose metrics are those of its terms. Give it to `Checkpoint(kept=...)`, and a resumed round has the same.
+    For a `JointModel` with the metrics of its terms. Give it to `Checkpoint(kept=...)`, and a resumed round has the same.
 
     Raises:
         InputError: a loss is no finite number any more: training has diverged.
@@ -45,8 +45,7 @@ class LossCurves(keras.callbacks.Callback):
         if self._step % max(1, steps // POINTS) == 0 or self._step == steps:
             means = {name: float(value) for name, value in self.model.get_metrics_result().items()}
             self._check_finite(means["loss"])
-            suffix = f"_{MEAN_LOSS}"
-            losses = {name.removesuffix(suffix): mean for name, mean in means.items() if name.endswith(suffix)}
+            losses = {term.name: means[f"{term.name}_{MEAN_LOSS}"] for term in self.model.terms}
             self._noted.append((self._step, losses))
 
     def curve(self) -> dict[str, list]:

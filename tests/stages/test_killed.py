@@ -81,6 +81,7 @@ def assert_same_training(one: pathlib.Path, other: pathlib.Path, trained_weights
                 np.testing.assert_array_equal(a[name], b[name])
 
 
+@pytest.mark.arithmetic
 def test_ten_kills_at_random_moments_change_no_bit(config, unharmed, trained_weights):
     out = config.parent / "killed"
     command = [sys.executable, "-c", KILLER, config, out, "10"]
@@ -111,5 +112,5 @@ def test_sigterm_saves_the_steps_done_and_ends_with_its_own_code(config):
     assert said.splitlines()[-1] == "sjft-tf: stopped by SIGTERM; the same command resumes from here"
     assert checkpoint.stat().st_mtime_ns > asked
     with np.load(checkpoint) as saved:
-        round_, step, _ = json.loads(str(saved["position"]))
-    assert round_ == 0 and step >= 50
+        position = json.loads(str(saved["position"]))
+    assert position["round"] == 0 and position["step"] >= 50

@@ -46,19 +46,13 @@ def templates() -> jinja2.Environment:
 
 def rendered(data: ReportData, figures: Mapping[str, str]) -> str:
     """The page as HTML; `figures` are URIs by name."""
-    tested = data.confusion is not None
-    return templates().get_template("report.html.j2").render(
-        data=data,
-        figures=figures,
-        drawing=drawing,
-        confusion=confusion,
-        thumbnail_uri=gallery.thumbnail_uri,
-        ranks=gallery.shown_ranks(data.gallery),
-        shown_classes=borrowing.shown_classes,
-        means=calibration.means,
-        classes=results.class_results(data.confusion, data.class_names) if tested else [],
-        worst=results.worst_classes(data.confusion, data.class_names) if tested else [],
-        standard_error=results.mean_class_standard_error(data.confusion) if tested else None,
+    return (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            data=data, figures=figures, borrowing=borrowing, calibration=calibration, confusion=confusion,
+            drawing=drawing, gallery=gallery, results=results,
+        )
     )  # fmt: skip
 
 

@@ -16,8 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf.files import load_made_from, save_arrays
-from sjft_tf.images.decoding import MAX_PIXELS, decode
-from sjft_tf.images.tolerant import try_views
+from sjft_tf.images import MAX_PIXELS, decode, try_views
 from sjft_tf.progress import Progress
 
 _RULES = f"2 {MAX_PIXELS}"  # raise the first number when the decoder comes to accept or refuse other files

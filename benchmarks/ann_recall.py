@@ -18,9 +18,9 @@ import faiss
 import matplotlib.figure
 import measuring
 import numpy as np
+from sjft_tf.retrieval.certificate import recalls
 
 from sjft_tf.retrieval import NeighborTable, ScannOptions, ScannSearch, SymmetricKL, search_exact
-from sjft_tf.retrieval.certificate import recalls
 
 MAX_K, RECALL = 850, 0.99
 SHARES = (1.0, 1.1, 1.2, 1.4, 1.8, 2.5)  # candidates, as multiples of max_k

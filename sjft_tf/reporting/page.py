@@ -11,7 +11,7 @@ from sjft_tf.reporting import borrowing, calibration, curves, drawing, histogram
 from sjft_tf.reporting.confusion import MAX_COUNTED, MAX_NAMED, confusion_picture
 from sjft_tf.reporting.data import ReportData
 from sjft_tf.reporting.gallery import by_rank, shown_ranks, thumbnail_uri
-from sjft_tf.reporting.results import class_results, worst_classes
+from sjft_tf.reporting.results import class_results, term_names, worst_classes
 from sjft_tf.reporting.words import counted, divergence, duration, number, ordinal, percent, seen_by
 
 
@@ -60,6 +60,7 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
         most_named=MAX_NAMED,
         calibrated=calibration.calibrated(data.ece, data.reliability) if _has_answers(data) else None,
         seen_by=seen_by(data.test_view),
+        terms=term_names(data.history),
         worst=[] if data.confusion is None else worst_classes(data.confusion, data.class_names),
     )
     files.write_text(path, html.encode(errors="replace").decode())  # a name off the disk may hold lone surrogates

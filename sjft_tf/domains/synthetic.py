@@ -6,10 +6,10 @@ within each class, the target's among them. All shapes have the same area on ave
 in a histogram of filter responses, the style, says next to nothing of its class. `docs/demo.md` measures how little.
 """
 
-import dataclasses
 import functools
 import io
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -22,35 +22,21 @@ from sjft_tf.images.geometry import enlarged
 Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
-class Texture:
-    """Noise of one frequency band, with zero mean and unit variance.
+class Texture(NamedTuple):
+    """Noise of one frequency band, with zero mean and unit variance."""
 
-    Attributes:
-        period: wavelength at the middle of the band, in pixels.
-        angle: direction across the stripes in degrees; None for grains, which have none.
-    """
-
-    period: float
-    angle: float | None = None
+    period: float  # wavelength at the middle of the band, in pixels
+    angle: float | None = None  # direction across the stripes in degrees; grains have none
 
 
-@dataclasses.dataclass(frozen=True)
-class Style:
-    """How figure and ground are told apart.
-
-    Attributes:
-        figure, ground: their textures.
-        contrast: standard deviations of those two textures.
-        step: difference of brightness between figure and ground, in the unit of `contrast`.
-        outline: brightness of a line along the edge, likewise.
-    """
+class Style(NamedTuple):
+    """How figure and ground are told apart."""
 
     figure: Texture
     ground: Texture
-    contrast: tuple[float, float] = (1.0, 1.0)
-    step: float = 0.0
-    outline: float = 0.0
+    contrast: tuple[float, float] = (1.0, 1.0)  # standard deviations of the two
+    step: float = 0.0  # difference of brightness between figure and ground, in the unit of `contrast`
+    outline: float = 0.0  # brightness of a line along the edge, likewise
 
 
 _CLOUDS = Texture(25)

@@ -18,28 +18,15 @@ class Rejected(NamedTuple):
 class Domain(Protocol):
     """A labeled image collection with random access; the order of its images never changes."""
 
-    @property
-    def name(self) -> str:
-        """A short name for messages and reports."""
-
-    @property
-    def ids(self) -> Sequence[str]:
-        """`[n]` unique, sorted names of the images."""
-
-    @property
-    def labels(self) -> np.ndarray:
-        """`[n]` int32, positions in `class_names`."""
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """`[n_classes]`; a class may have no image."""
-
-    @property
-    def rejected(self) -> Sequence[Rejected]:
-        """The files that were left out when the collection was indexed."""
+    name: str  # a short one, for messages and reports
+    ids: Sequence[str]  # `[n]` unique, sorted
+    labels: np.ndarray  # `[n]` int32, positions in `class_names`
+    class_names: Sequence[str]  # a class may have no image
+    rejected: Sequence[Rejected] = ()  # what was left out when the collection was indexed
 
     def __len__(self) -> int:
         """Number of images."""
+        return len(self.ids)
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
         """The encoded bytes (JPEG, PNG, GIF, BMP or WebP) of the images at `indices`, in that order."""

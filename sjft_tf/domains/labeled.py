@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sjft_tf.domains.checking import check_files
-from sjft_tf.domains.domain import Rejected
+from sjft_tf.domains.domain import Domain, Rejected
 from sjft_tf.errors import InputError
 from sjft_tf.files import digest
 from sjft_tf.progress import Progress
@@ -34,7 +34,7 @@ def numbered(source: object, found: Sequence[str], class_names: Sequence[str] | 
     return numbers
 
 
-class LabeledImages:
+class LabeledImages(Domain):
     """A labeled collection whose broken images are left out; see `Domain` for the attributes.
 
     Args:
@@ -77,10 +77,6 @@ class LabeledImages:
             raise InputError(f"{source} holds {len(self.ids)} usable image; at least 2 are needed")
         if self.rejected:
             _logger.warning("%s: %d images left out, e.g. %s", source, len(self.rejected), first)
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.ids)
 
     def fingerprint(self) -> str:
         """A hash of ids, labels, class names and the bytes of all images; the same wherever they lie."""

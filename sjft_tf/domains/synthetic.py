@@ -15,7 +15,7 @@ import numpy as np
 import PIL.Image
 
 from sjft_tf import files
-from sjft_tf.domains.domain import Rejected
+from sjft_tf.domains.domain import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.images.geometry import enlarged
 
@@ -100,7 +100,7 @@ _SOURCE_SHAPES: dict[str, Inside] = {
 _PER_CLASS = {"target": 10, "validation": 10, "test": 40, "source": 320}
 
 
-class SyntheticImages:
+class SyntheticImages(Domain):
     """The target, validation, test or source part of the drawn data set; equal arguments give equal images.
 
     Args:
@@ -120,7 +120,6 @@ class SyntheticImages:
     """
 
     style_names: Sequence[str] = tuple(STYLES)
-    rejected: Sequence[Rejected] = ()
 
     def __init__(self, part: str, *, seed: int = 0, image_size: int = 48, per_class: int | None = None) -> None:
         if part not in _PER_CLASS:
@@ -139,10 +138,6 @@ class SyntheticImages:
         style_of = np.array([self.style_names.index(name) for name in names], np.int32)
         self.styles = np.tile(style_of, len(self.ids) // len(names))
         self._pngs = _drawn(part, seed, image_size, count)
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.ids)
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
         """PNG files of the images at `indices`, in that order."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from sjft_tf.domains.domain import Rejected
+from sjft_tf.domains.domain import Domain
 from sjft_tf.domains.labeled import numbered
 from sjft_tf.domains.tfrecords import TFRecordSpans
 from sjft_tf.errors import InputError
@@ -17,7 +17,7 @@ from sjft_tf.progress import Progress
 _CHUNK = 1024  # records held in memory while the labels are read
 
 
-class TFDSImages:
+class TFDSImages(Domain):
     """A split of any supervised image data set of TensorFlow Datasets that has been prepared on this machine.
 
     Images are read one by one, as they are stored, from files in array_record or TFRecord format. The data set's
@@ -67,11 +67,6 @@ class TFDSImages:
         self.labels = np.array([numbers.get(name, -1) for name in own_names], np.int32)[labels]
         self.class_names = tuple(numbers)
         self.ids = tuple(f"{split}/{number:0{len(str(len(labels)))}d}" for number in range(len(labels)))
-        self.rejected: tuple[Rejected, ...] = ()
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.ids)
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
         """The encoded images at `indices`, in that order."""

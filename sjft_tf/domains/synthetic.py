@@ -101,7 +101,7 @@ _PER_CLASS = {"target": 10, "validation": 10, "test": 40, "source": 320}
 
 
 class SyntheticImages(Domain):
-    """The target, validation, test or source part of the drawn data set; equal arguments give equal images.
+    """The target, validation, test or source part of the synthetic data set; equal arguments give equal images.
 
     Args:
         part: `"target"`, `"validation"`, `"test"` (three draws of the same classes and styles) or `"source"`.
@@ -137,7 +137,7 @@ class SyntheticImages(Domain):
         self.labels = np.repeat(np.arange(len(shapes), dtype=np.int32), count)
         style_of = np.array([self.style_names.index(name) for name in names], np.int32)
         self.styles = np.tile(style_of, len(self.ids) // len(names))
-        self._pngs = _drawn(part, seed, image_size, count)
+        self._pngs = _encoded_images(part, seed, image_size, count)
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
         """PNG files of the images at `indices`, in that order."""
@@ -149,7 +149,7 @@ class SyntheticImages(Domain):
 
 
 @functools.lru_cache(maxsize=8)
-def _drawn(part: str, seed: int, image_size: int, per_class: int) -> tuple[bytes, ...]:
+def _encoded_images(part: str, seed: int, image_size: int, per_class: int) -> tuple[bytes, ...]:
     rng = np.random.default_rng((seed, list(_PER_CLASS).index(part)))
     shapes = _SOURCE_SHAPES if part == "source" else _TARGET_SHAPES
     names = tuple(STYLES) if part == "source" else TARGET_STYLES

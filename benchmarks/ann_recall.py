@@ -21,7 +21,7 @@ import matplotlib.figure
 import measuring
 import numpy as np
 
-from sjft_tf.retrieval import HistogramMeasure, NeighborTable, ScannOptions, ScannSearch, choose_method, search_exact
+from sjft_tf.retrieval import HistogramMeasure, NeighborTable, ScannSearch, choose_method, search_exact
 from sjft_tf.retrieval.approximate.certificate import recalls
 
 DEPTH, RECALL = 850, 0.99
@@ -68,9 +68,9 @@ def curves(
     for share in SHARES:
         candidates = min(int(share * depth), len(sources))
         search.certificate = dataclasses.replace(certificate, candidates=candidates)
-        points.append([candidates, *measured(exact, lambda: search.search(targets))])
+        points.append([candidates, *measured(exact, lambda: search.table())])
     search.certificate = certificate
-    queries, vectors = search.embedded_targets(targets), search.embedded_sources(sources)
+    queries, vectors = search.embedding.targets(targets), search.embedding.sources(sources)
     parts = max(parts for parts in range(1, 33) if vectors.shape[1] % parts == 0)
     index = faiss.index_factory(
         vectors.shape[1], f"IVF{4 * int(np.sqrt(len(vectors)))},PQ{parts}x8", faiss.METRIC_INNER_PRODUCT
@@ -80,7 +80,7 @@ def curves(
 
     def by_faiss() -> NeighborTable:
         proposed = index.search(queries, min(int(SHARES[-1] * depth), len(sources)))[1]
-        return search.rank(targets, queries, _filled(proposed, len(sources)))
+        return search.rank(queries, _filled(proposed, len(sources)))
 
     of_faiss = []
     for probes in PROBES:
@@ -107,7 +107,7 @@ def main() -> None:
     """Measure, draw and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--picture", type=pathlib.Path)
-    parser.add_argument("--dimensions", type=int, default=ScannOptions().dimensions)
+    parser.add_argument("--dimensions", type=int, default=160)
     parser.add_argument("--alexnet", action="store_true", help=f"its descriptors, of {OF_ALEXNET:,} source images")
     parser.add_argument(
         "--many", action="store_true", help=f"{MANY_TARGETS:,} images of the source as targets, one turn"
@@ -119,10 +119,10 @@ def main() -> None:
     if given.many:
         targets = sources[np.random.default_rng(0).permutation(len(sources))[:MANY_TARGETS]]
     depth = min(DEPTH, len(sources) // 10)
-    options = ScannOptions(dimensions=given.dimensions, min_recall=0.9 if given.small else RECALL - 0.005)
     start = time.perf_counter()
-    search = ScannSearch.build(
-        targets, InMemory(sources), HistogramMeasure(weights), depth=depth, options=options
+    search = ScannSearch(
+        targets, InMemory(sources), HistogramMeasure(weights), depth=depth, dimensions=given.dimensions,
+        min_recall=0.9 if given.small else RECALL - 0.005,
     )  # fmt: skip
     build_seconds = time.perf_counter() - start
     tables = {}
@@ -130,7 +130,7 @@ def main() -> None:
         1 if given.many else given.turns,
         burn_in=0 if given.many else 1,
         exact=lambda: tables.update(exact=search_exact(targets, sources, weights, depth=depth)),
-        scann=lambda: tables.update(scann=search.search(targets)),
+        scann=lambda: tables.update(scann=search.table()),
     )
     speedup, spread = measuring.ratio(seconds["exact"], seconds["scann"])
     built, _ = measuring.ratio(seconds["exact"], seconds["scann"] + build_seconds)

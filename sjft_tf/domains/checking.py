@@ -43,17 +43,13 @@ def check_files(
     cache: str | os.PathLike | None = None,
     progress: Progress | None = None,
 ) -> list[CheckedFile]:
-    """Decode every file once.
+    """What is known of each file, in the order of `names`, paths relative to the folder `root`; all are decoded once.
 
     Args:
-        root: the folder to which `names` are relative.
-        names: paths of the files.
+        root, names: the files.
         cache: an `.npz` file that remembers the results; made if absent, renewed if anything changed, also when the
             check is interrupted. With it, only files whose size or time of change is another than before are read again.
         progress: told after every few hundred files that were decoded.
-
-    Returns:
-        One entry a name, in order.
     """
     known = {} if cache is None else _read_cache(cache)
     paths = [os.path.join(root, name) for name in names]

@@ -84,13 +84,7 @@ class LabeledImages(Domain):
 
 
 class ImageFiles(LabeledImages):
-    """A labeled collection of image files.
-
-    Args:
-        source, listed, found: as for `LabeledImages`, but in any order of ids.
-        root: the folder to which ids are relative.
-        class_names: the label space; `found`, if None.
-        cache, progress: see `check_files`.
+    """Image files below the folder `root`; `listed` may be in any order, `class_names` as in `numbered`.
 
     Raises:
         InputError: a class is not in `class_names`, or as for `LabeledImages`.
@@ -115,11 +109,7 @@ class ImageFiles(LabeledImages):
         self._root = root
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
-        """The files at `indices`, in that order.
-
-        Raises:
-            InputError: a file has gone since the collection was indexed.
-        """
+        """The files at `indices`, in that order; raises `InputError` if one has gone since they were indexed."""
         return [self._read(self._root / self.ids[index]) for index in indices]
 
     def _read(self, path: pathlib.Path) -> bytes:

@@ -10,20 +10,10 @@ _MASKS = [0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0]  # of red, green, blue in th
 
 
 def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
-    """The image in an uncompressed bitmap of 1, 4, 8, 24 or 32 bits a pixel.
+    """The image in an uncompressed bitmap of 1, 4, 8, 24 or 32 bits a pixel; a fourth channel is dropped. See `decode`.
 
     Its pixels begin where the file says, but not within header and palette: some writers leave the offset at 0, or do
-    not count the palette.
-
-    Args:
-        encoded: scalar string that starts with "BM".
-
-    Returns:
-        `[h, w, 3]` uint8; a fourth channel is dropped.
-
-    Raises:
-        tf.errors.InvalidArgumentError: the file is compressed, or of another header or depth; its size is beyond
-            `MAX_PIXELS`; or rows are missing.
+    not count the palette. Refused are also compressed files, other headers and depths, and missing rows.
     """
     bits = little_endian(octets(encoded, 28, 2))
     with required(_is_known(encoded, bits), "compressed or unusual BMP; bits per pixel:", bits):

@@ -18,14 +18,7 @@ _EXIF = b"Exif\0\0"
 
 
 def jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """EXIF orientation of a JPEG file; never fails.
-
-    Args:
-        encoded: scalar string, a JPEG file.
-
-    Returns:
-        Scalar int32 in 1..8; 1 (upright) where the file says nothing or makes no sense.
-    """
+    """The number of a JPEG file, scalar int32 in 1..8: 1 (upright) where it says nothing or makes no sense; never fails."""
     return tf.cond(holds(encoded, _EXIF), lambda: _in_jpeg(encoded), lambda: 1)
 
 
@@ -40,15 +33,7 @@ def webp_orientation(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def upright(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-    """The image turned and mirrored so that it stands upright.
-
-    Args:
-        image: `[h, w, channels]`.
-        number: scalar int32 in 1..8, see `jpeg_orientation`.
-
-    Returns:
-        `[h, w, channels]` for 1..4, `[w, h, channels]` for 5..8.
-    """
+    """The image `[h, w, channels]` turned and mirrored so that it stands upright, `[w, h, channels]` for 5..8."""
     turned = tf.cond(number >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
     upside_down = tf.reduce_any(number == [3, 4, 7, 8])
     mirrored = tf.reduce_any(number == [2, 3, 6, 7])

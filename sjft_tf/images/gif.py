@@ -15,15 +15,8 @@ _HEADER, _DESCRIPTOR = 13, 10  # bytes before the global palette; bytes of a fra
 def decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     """The first frame of a GIF file on its canvas, whose color is the transparent one or else the first of the palette.
 
-    Args:
-        encoded: scalar string that starts with "GIF8".
-
-    Returns:
-        `[h, w, 3]` uint8, of the size of the canvas, or of what it takes to hold the frame.
-
-    Raises:
-        tf.errors.InvalidArgumentError: its size is beyond `MAX_PIXELS`, more than `MAX_STEPS` extension blocks stand ahead
-            of the frame, there is none, or it is damaged.
+    A canvas that does not hold the frame is enlarged. See `decode`; refused is also a file with more than `MAX_STEPS`
+    extension blocks ahead of the frame.
     """
     head = _HEADER + _palette_length(encoded, 10)
     start, transparent = _skip(encoded, head, False)

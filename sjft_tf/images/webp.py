@@ -19,17 +19,7 @@ def is_webp(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
-    """The image in a still WebP file.
-
-    Args:
-        encoded: scalar string that starts as `is_webp` asks.
-
-    Returns:
-        `[h, w, 3]` uint8; alpha is dropped.
-
-    Raises:
-        tf.errors.InvalidArgumentError: its size is beyond `MAX_PIXELS`; it is an animation, breaks off, or is damaged.
-    """
+    """The image in a still WebP file, without its alpha. See `decode`; refused is also an animation."""
     is_animation = (_kind(encoded) == _EXTENDED) & (octets(encoded, 20, 1)[0] // 2 % 2 == 1)
     with within_limit(_size(encoded)), required(~is_animation, "an animated WebP; save a still image"):
         image = tf.io.decode_image(encoded, channels=0, expand_animations=False)

@@ -22,10 +22,7 @@ Fields = defaultdict[int, list[memoryview]]
 
 
 def read_caffemodel(data: bytes) -> dict[str, list[Stored]]:
-    """The arrays of each layer that has any, by the layer's name.
-
-    Args:
-        data: the file, a `NetParameter` in binary form.
+    """The arrays of each layer that has any, by the layer's name, in the file's `data`, a `NetParameter` in binary form.
 
     Raises:
         InputError: the file is damaged, has no layers with arrays, or two of one name.

@@ -39,11 +39,9 @@ class _Storage(NamedTuple):
 
 
 def read_state_dict(data: bytes) -> dict[str, Stored]:
-    """The tensors in the file, by name.
+    """The tensors, by name, in the `data` of a file of `torch.save(model.state_dict(), path)`.
 
-    Args:
-        data: the file, of `torch.save(model.state_dict(), path)`. Tensors of float32, float16, bfloat16, float64 and
-            int64 on any device.
+    Tensors are of float32, float16, bfloat16, float64 and int64, on any device.
 
     Raises:
         InputError: the file is damaged, holds something else than a dictionary of tensors, or asks for more than

@@ -11,18 +11,15 @@ takes two fifths of the time where the same cores do both.
 import argparse
 import hashlib
 import io
-import tempfile
 
 import keras
 import measuring
 import numpy as np
 import PIL.Image
 
-from sjft_tf.domains import CachedImages
 from sjft_tf.models import joint_model
 from sjft_tf.selection import Selection
 from sjft_tf.training import joint_dataset, joint_loss, joint_sgd
-from sjft_tf.training.augmentation import largest_side
 
 
 class NoiseImages:
@@ -100,28 +97,16 @@ def main() -> None:
         for _ in range(updates):
             model.train_on_batch(images, labels, weights)
 
-    with tempfile.TemporaryDirectory() as folder:
-        side = largest_side(image_size, "scale")
-        cached = [CachedImages(domain, folder, short_side=side, max_bytes=1 << 30) for domain in domains]
-        for domain in cached:
-            domain.encoded(np.arange(len(domain)))
-            domain.flush()
-        seconds = measuring.in_turns(given.turns, plain=pipeline(*domains), cached=pipeline(*cached), step=train)
-    per_image = {
-        "plain": seconds["plain"] / steps,
-        "cached": seconds["cached"] / steps,
-        "step": seconds["step"] / updates,
-    }
+    seconds = measuring.in_turns(given.turns, plain=pipeline(*domains), step=train)
+    per_image = {"plain": seconds["plain"] / steps, "step": seconds["step"] / updates}
     per_image = {name: times / batch_size for name, times in per_image.items()}
     for name, times in per_image.items():
         print(f"{name:>7}: {1 / times.min():8.1f} images/s", flush=True)
     headroom, spread = measuring.ratio(per_image["step"], per_image["plain"])
-    with_cache, spread_with_cache = measuring.ratio(per_image["step"], per_image["cached"])
     measuring.report(
         "input_pipeline",
         headroom=headroom,
-        headroom_with_cache=with_cache,
-        spread={"headroom": spread, "headroom_with_cache": spread_with_cache},
+        spread={"headroom": spread},
         images_per_second={name: float(1 / times.min()) for name, times in per_image.items()},
         image_size=image_size,
         image_height_width=list(size),

@@ -8,7 +8,7 @@ from types import FrameType
 
 from sjft_tf.errors import Preempted
 
-EXIT_CODE = 75  # EX_TEMPFAIL: the same command goes on later
+EXIT_CODE = 75  # EX_TEMPFAIL: the same command resumes later
 _SAID = "stopped by SIGTERM"
 
 

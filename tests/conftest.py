@@ -134,14 +134,14 @@ def png():
 @pytest.fixture
 def broken(picture, encode, png):
     """Files that are no good, by what is wrong with them."""
-    jpeg, portable, bitmap, gif = (encode(picture, kind) for kind in ("JPEG", "PNG", "BMP", "GIF"))
+    jpeg, portable, bitmap, gif, webp = (encode(picture, kind) for kind in ("JPEG", "PNG", "BMP", "GIF", "WEBP"))
     size_in_jpeg = jpeg.index(b"\xff\xc0") + 5
     frame_in_gif = gif.index(b"\x2c\0\0\0\0")
     return {
         "empty": b"",
         "two bytes": jpeg[:2],
         "text": b"these are not the bytes of an image\n" * 9,
-        "WebP": encode(picture, "WEBP"),
+        "TIFF": encode(picture, "TIFF"),
         "JPEG without its end": jpeg[:-30],
         "JPEG header alone": jpeg[:100],
         "JPEG of 65500 x 65500": jpeg[:size_in_jpeg] + b"\xff\xdc\xff\xdc" + jpeg[size_in_jpeg + 4 :],
@@ -151,6 +151,10 @@ def broken(picture, encode, png):
         "BMP without its end": bitmap[:-1],
         "BMP of 2^31 rows": bitmap[:22] + b"\0\0\0\x80" + bitmap[26:],
         "BMP of 16 bits": bitmap[:28] + b"\x10\0" + bitmap[30:],
+        "BMP of OS/2": bitmap[:14] + b"\x0c" + bitmap[15:],
+        "WebP without its end": webp[:-30],
+        "animated WebP": encode(picture, "WEBP", save_all=True, append_images=[picture.rotate(180)]),
+        "WebP of 16383 x 16383": webp[:26] + b"\xff\x3f\xff\x3f" + webp[30:],
         "GIF header alone": gif[:13],
         "GIF without its end": gif[: len(gif) // 2],
         "GIF with a frame of 65535 x 65535": gif[: frame_in_gif + 5] + b"\xff" * 4 + gif[frame_in_gif + 9 :],

@@ -11,7 +11,7 @@ import numpy as np
 
 from sjft_tf.diagnostics.setting import Setting
 
-ENOUGH_SOURCE_IMAGES = 200_000  # in reach; specification 6.5
+ENOUGH_SOURCE_IMAGES = 200_000  # in reach; Ge & Yu, section 3.3
 History = Sequence[Mapping[str, Any]]
 Counts = Sequence[np.ndarray]
 

@@ -4,7 +4,6 @@ Neighbors, augmentation and batches of training are other rooms' business.
 """
 
 from sjft_tf.domains.batches import image_batches, read_encoded
-from sjft_tf.domains.cached_images import CachedImages
 from sjft_tf.domains.domain import Domain, Rejected
 from sjft_tf.domains.folder import ImageFolder
 from sjft_tf.domains.rejected import rejected_csv
@@ -15,7 +14,6 @@ from sjft_tf.domains.tfrecord_images import TFRecordImages
 from sjft_tf.domains.union import Union
 
 __all__ = [
-    "CachedImages",
     "Domain",
     "ImageFolder",
     "ImageTable",

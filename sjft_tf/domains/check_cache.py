@@ -11,7 +11,7 @@ from sjft_tf.errors import InputError
 from sjft_tf.files import load_arrays, save_arrays
 from sjft_tf.images.decoding import MAX_PIXELS
 
-_RULES = [1, MAX_PIXELS]  # raise the first number when the decoder comes to accept or refuse other files
+_RULES = [2, MAX_PIXELS]  # raise the first number when the decoder comes to accept or refuse other files
 _NUMBERS = {"size": np.int64, "changed_ns": np.int64, "hash": np.uint64}
 
 _logger = logging.getLogger(__name__)

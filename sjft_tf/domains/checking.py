@@ -71,7 +71,7 @@ def explain(encoded: bytes) -> str:
     if not encoded:
         return "the file is empty"
     try:
-        decode(tf.constant(encoded))
+        _decode(tf.constant(encoded))
     except tf.errors.OpError as error:
         claim = re.search(r"assertion failed: \[(.*)\]", str(error.message))
         return re.sub(r"[\[\]]", "", claim[1]) if claim else "the image data are damaged or cut off"
@@ -154,6 +154,9 @@ def _read(path: str) -> bytes | OSError:
             return file.read()
     except OSError as error:
         return error
+
+
+_decode = tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)])  # in a graph, errors say more
 
 
 @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])

@@ -50,7 +50,7 @@ class Domain(Protocol):
         """Number of images."""
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
-        """The encoded bytes (JPEG, PNG, BMP or GIF) of the images at `indices`, in that order."""
+        """The encoded bytes (JPEG, PNG, GIF, BMP or WebP) of the images at `indices`, in that order."""
 
     def fingerprint(self) -> str:
         """A hash of ids, labels, class names and image bytes; not of where the files lie."""

@@ -8,8 +8,8 @@ from sjft_tf.domains.image_files import ImageFiles
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
 
-_READ = (".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png")
-_NOT_READ = (".avif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff", ".webp")
+_READ = (".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp")
+_NOT_READ = (".avif", ".heic", ".heif", ".jp2", ".jxl", ".tif", ".tiff")
 
 
 class ImageFolder(ImageFiles):

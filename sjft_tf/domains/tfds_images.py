@@ -31,7 +31,7 @@ class TFDSImages:
         split: `train`, `validation`, or a slice such as `train[:10%]`.
         data_dir: where data sets lie; TFDS's own default, if None.
         class_names: the label space in its order; if None, the data set's own.
-        cache: a file that remembers the labels, made anew if damaged; without it, every start reads the whole split once.
+        cache: a file that remembers the labels, made again if damaged; without it, every start reads the whole split once.
         progress: told how many labels have been read.
 
     Raises:

@@ -52,7 +52,7 @@ def most_confused(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mean_class_accuracy(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> float:
-    """Unweighted mean over classes of the share of a class's images called right: the paper's metric (spec 7).
+    """Unweighted mean over classes of the share of a class's images called right: the paper's metric (Ge & Yu, section 4).
 
     Classes without images have no share and are left out of the mean.
 

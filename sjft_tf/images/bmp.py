@@ -10,12 +10,22 @@ _MASKS = [0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0]  # of red, green, blue in th
 
 
 def bmp_size(encoded: tf.Tensor) -> tf.Tensor:
-    """Height and width in the header, `[2]` int32; the height of a file that is stored top row first is negative."""
-    return little_endian(tf.reshape(octets(encoded, 18, 8), (2, 4)))[::-1]
+    """Height and width in the header, `[2]` int32; the height of a file that is stored top row first is negative.
+
+    Raises:
+        tf.errors.InvalidArgumentError: the file is compressed, or of another header or depth than `decode_bmp` reads.
+    """
+    bits = little_endian(octets(encoded, 28, 2))
+    known = tf.debugging.Assert(_is_known(encoded, bits), ["compressed or unusual BMP; bits per pixel:", bits])
+    with tf.control_dependencies([known]):
+        return little_endian(tf.reshape(octets(encoded, 18, 8), (2, 4)))[::-1]
 
 
 def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     """The image in an uncompressed bitmap of 1, 4, 8, 24 or 32 bits a pixel.
+
+    Its pixels begin where the file says, but not within header and palette: some writers leave the offset at 0, or do
+    not count the palette.
 
     Args:
         encoded: scalar string that starts with "BM".
@@ -24,19 +34,19 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
         `[h, w, 3]` uint8; a fourth channel is dropped.
 
     Raises:
-        tf.errors.InvalidArgumentError: rows are missing, or the file is compressed, or of another header or depth.
+        tf.errors.InvalidArgumentError: rows are missing, or as for `bmp_size`.
     """
     bits = little_endian(octets(encoded, 28, 2))
-    known = tf.debugging.Assert(_is_known(encoded, bits), ["compressed or unusual BMP; bits per pixel:", bits])
-    with tf.control_dependencies([known]):
-        height, width = tf.unstack(bmp_size(encoded))
-        stride = (width * bits + 31) // 32 * 4
-        start = little_endian(octets(encoded, 10, 4))
+    height, width = tf.unstack(bmp_size(encoded))
+    stride = (width * bits + 31) // 32 * 4
+    start = tf.maximum(little_endian(octets(encoded, 10, 4)), _header_length(encoded) + 4 * _colors(encoded, bits))
     rows = tf.io.decode_raw(tf.strings.substr(encoded, start, stride * tf.abs(height)), tf.uint8)
     rows = tf.reshape(rows, (tf.abs(height), stride))
     top_down = tf.cond(height < 0, lambda: rows, lambda: rows[::-1])
     return tf.cond(
-        bits <= 8, lambda: _indexed(top_down, bits, width, _palette(encoded)), lambda: _direct(top_down, bits, width)
+        bits <= 8,
+        lambda: _indexed(top_down, bits, width, _palette(encoded, bits)),
+        lambda: _direct(top_down, bits, width),
     )
 
 
@@ -47,10 +57,24 @@ def _is_known(encoded: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
     return (header >= 40) & is_plain & tf.reduce_any(bits == [1, 4, 8, 24, 32])
 
 
-def _palette(encoded: tf.Tensor) -> tf.Tensor:
-    """`[256, 3]` uint8, red first; what is behind the entries that the file has is never asked for."""
+def _header_length(encoded: tf.Tensor) -> tf.Tensor:
+    """Bytes before the palette."""
+    masks = tf.where(octets(encoded, 30, 1)[0] == _MASKED, 12, 0)
     header = little_endian(octets(encoded, 14, 4))
-    entries = tf.reshape(octets(encoded, _FILE_HEADER + header, 256 * 4), (256, 4))
+    return _FILE_HEADER + tf.where(header == 40, header + masks, header)
+
+
+def _colors(encoded: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
+    """Entries of the palette, 0 where pixels hold their color."""
+    declared = little_endian(octets(encoded, 46, 4))
+    most = tf.bitwise.left_shift(1, tf.minimum(bits, 8))
+    return tf.where(bits > 8, 0, tf.where((declared > 0) & (declared < most), declared, most))
+
+
+def _palette(encoded: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
+    """`[256, 3]` uint8, red first; black behind the entries that the file has."""
+    entries = tf.reshape(octets(encoded, _header_length(encoded), 256 * 4), (256, 4))
+    entries = tf.where(tf.range(256)[:, tf.newaxis] < _colors(encoded, bits), entries, 0)
     return tf.cast(entries[:, 2::-1], tf.uint8)
 
 

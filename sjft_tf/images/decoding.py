@@ -2,35 +2,32 @@
 
 JPEG is decoded with libjpeg's accurate transform, so that the result equals Pillow's to the bit. Alpha is dropped, not
 composed, as Pillow's `convert("RGB")` does; of 16 bits the upper 8 are kept.
-
-Beside the formats of image files there is one of our own, for images kept ready for use (`CachedImages`): the pixels as
-they are behind a header of 16 bytes. It is checked like the others, so that a served model may meet it without harm.
 """
 
 import contextlib
 
-import numpy as np
 import tensorflow as tf
 
 from sjft_tf.images.bmp import bmp_size, decode_bmp
-from sjft_tf.images.exif import may_be_turned, orientation, upright
-from sjft_tf.images.gif import first_frame
+from sjft_tf.images.exif import jpeg_orientation, png_orientation, upright, webp_orientation
+from sjft_tf.images.gif import GifFrame
 from sjft_tf.images.octets import big_endian, octets
+from sjft_tf.images.webp import decode_webp, is_webp, webp_size
 
 MAX_PIXELS = 64_000_000
 """Pixels that a file may claim to have; above, it is taken for a decompression bomb and not decoded."""
 
-_JPEG, _PIXELS = b"\xff\xd8\xff", b"sjft-rgb"
-_MAGIC = (_JPEG, b"\x89PNG", b"GIF8", b"BM", _PIXELS)
-_PIXELS_HEADER = len(_PIXELS) + 8  # the magic, then height and width as little-endian int32
+_JPEG = b"\xff\xd8\xff"
+_SCAN = b"\xff\xda\x00"  # the start of a JPEG's scan, of which a progressive one has about ten
+_MAX_SCANS, _MAX_SCANNED = 1000, 16 * MAX_PIXELS  # the latter: of their pixels in all
 _CHROMA_REACH = 2  # columns beyond a window on which its colors depend, where a JPEG holds them at half the resolution
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """The image in a JPEG, PNG, GIF or BMP file, upright and in color.
+    """The image in a JPEG, PNG, GIF, BMP or WebP file, upright by its EXIF, if it has any, and in color.
 
-    JPEG may be gray, YCbCr or CMYK, baseline or progressive, with EXIF orientation; PNG of any depth, with palette,
-    alpha or interlacing; of a GIF the first frame is taken; for BMP see `decode_bmp`.
+    JPEG may be gray, YCbCr or CMYK, baseline or progressive; PNG of any depth, with palette, alpha or interlacing; of
+    a GIF the first frame is taken, in its place on the canvas; WebP must be a still; for BMP see `decode_bmp`.
 
     Args:
         encoded: scalar string, the bytes of the file; its format is told from them.
@@ -40,7 +37,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no such image, break off, are damaged where the format can tell
-            (PNG has checksums; JPEG's coefficients have none), or claim more than `MAX_PIXELS`.
+            (PNG has checksums; JPEG's coefficients have none), claim more than `MAX_PIXELS`, or have scans beyond reason.
     """
     image = tf.cond(_is_common(encoded), lambda: _decode_jpeg(encoded), lambda: _decode_any(encoded))
     return tf.ensure_shape(image, (None, None, 3))
@@ -49,8 +46,8 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 class WindowedImage:
     """An encoded image of which no more is decoded than is asked for, as far as its format allows.
 
-    Of an upright JPEG and of `as_pixels` the window alone is made, a JPEG's rows above it being read over, and those
-    below not read; everything else is decoded whole, once, and then cut. So damage below a JPEG's window goes unnoticed.
+    Of an upright JPEG the window alone is made, rows above it being read over, and those below not read; everything else
+    is decoded whole, once, and then cut. So damage below a JPEG's window goes unnoticed.
 
     Args:
         encoded: scalar string, as for `decode`, which says what is refused.
@@ -60,12 +57,9 @@ class WindowedImage:
     """
 
     def __init__(self, encoded: tf.Tensor) -> None:
-        self._encoded = encoded
-        is_pixels = _is_format(encoded, _PIXELS)
-        self._kind = tf.where(_is_common(encoded), 0, tf.where(is_pixels, 1, 2))
+        self._encoded, self._is_common = encoded, _is_common(encoded)
         nothing = tf.zeros((0, 0, 3), tf.uint8)
-        openers = [lambda: (_jpeg_size(encoded), nothing), lambda: (_pixels_size(encoded), nothing), self._decode]
-        self.size, self._whole = tf.switch_case(self._kind, openers)
+        self.size, self._whole = tf.cond(self._is_common, lambda: (_jpeg_size(encoded), nothing), self._decode)
 
     def window(self, window: tf.Tensor) -> tf.Tensor:
         """A part of the image, equal to the bit to the same part of `decode(encoded)`.
@@ -76,33 +70,21 @@ class WindowedImage:
         Returns:
             `[height, width, 3]` uint8.
         """
-        cutters = [
+        part = tf.cond(
+            self._is_common,
             lambda: _jpeg_window(self._encoded, self.size, window),
-            lambda: _pixels_window(self._encoded, self.size, window),
             lambda: _cut(self._whole, window),
-        ]
-        return tf.ensure_shape(tf.switch_case(self._kind, cutters), (None, None, 3))
+        )
+        return tf.ensure_shape(part, (None, None, 3))
 
     def _decode(self) -> tuple[tf.Tensor, tf.Tensor]:
         image = tf.ensure_shape(_decode_any(self._encoded), (None, None, 3))
         return tf.shape(image)[:2], image
 
 
-def as_pixels(image: np.ndarray) -> bytes:
-    """The image in the form that is decoded fastest.
-
-    Args:
-        image: `[h, w, 3]` uint8.
-
-    Returns:
-        `16 + 3 * h * w` bytes, for `decode` and `WindowedImage`.
-    """
-    return _PIXELS + np.array(image.shape[:2], "<i4").tobytes() + image.tobytes()
-
-
 def _is_common(encoded: tf.Tensor) -> tf.Tensor:
     """Whether it is a JPEG that needs no turning, as most images in data sets."""
-    return _is_format(encoded, _JPEG) & ~may_be_turned(encoded)
+    return tf.cond(_is_format(encoded, _JPEG), lambda: jpeg_orientation(encoded) == 1, lambda: False)
 
 
 def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
@@ -112,8 +94,17 @@ def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
 def _jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
     size = tf.io.extract_jpeg_shape(encoded)[:2]
-    with _within_limit(size):
+    with _within_limit(size), _within_scans(encoded, size):
         return tf.identity(size)
+
+
+def _within_scans(encoded: tf.Tensor, size: tf.Tensor) -> contextlib.AbstractContextManager:
+    """A context whose ops run only if the scans of a JPEG, each of which costs as its pixels do, are not beyond reason."""
+    scans = tf.size(tf.strings.split(encoded, _SCAN, maxsplit=_MAX_SCANS)) - 1
+    scanned = tf.cast(scans, tf.int64) * tf.reduce_prod(tf.cast(size, tf.int64))
+    is_bounded = (scans < _MAX_SCANS) & (scanned <= _MAX_SCANNED)
+    message = "too many scans for its height and width:"
+    return tf.control_dependencies([tf.debugging.Assert(is_bounded, [message, scans, size])])
 
 
 def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
@@ -129,25 +120,25 @@ def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.T
     input_signature=[tf.TensorSpec((), tf.string)], autograph=False, experimental_attributes={"_noinline": True}
 )
 def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
-    is_format = tf.stack([_is_format(encoded, magic) for magic in _MAGIC])
-    branches = [_decode_turned_jpeg, _decode_png, _decode_gif, _decode_bmp, _decode_pixels, _refuse]
-    number = tf.argmax(tf.concat([is_format, [True]], 0), output_type=tf.int32)
+    is_kind = [_is_format(encoded, magic) for magic in (_JPEG, b"\x89PNG", b"GIF8", b"BM")] + [is_webp(encoded), True]
+    branches = [_decode_turned_jpeg, _decode_png, _decode_gif, _decode_bmp, _decode_webp, _refuse]
+    number = tf.argmax(tf.stack(is_kind), output_type=tf.int32)
     return tf.switch_case(number, [lambda branch=branch: branch(encoded) for branch in branches])
 
 
 def _decode_turned_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    return upright(_decode_jpeg(encoded), orientation(encoded))
+    return upright(_decode_jpeg(encoded), jpeg_orientation(encoded))
 
 
 def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
     with _within_limit(big_endian(tf.reshape(octets(encoded, 16, 8), (2, 4)))):
-        return tf.io.decode_png(encoded, channels=3)
+        return upright(tf.io.decode_png(encoded, channels=3), png_orientation(encoded))
 
 
 def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
-    still, size = first_frame(encoded)
-    with _within_limit(size):
-        return tf.io.decode_gif(still)[0]
+    frame = GifFrame(encoded)
+    with _within_limit(frame.size):
+        return frame.decode()
 
 
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
@@ -155,25 +146,9 @@ def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
         return decode_bmp(encoded)
 
 
-def _decode_pixels(encoded: tf.Tensor) -> tf.Tensor:
-    size = _pixels_size(encoded)
-    return _pixels_window(encoded, size, tf.concat([[0, 0], size], 0))
-
-
-def _pixels_size(encoded: tf.Tensor) -> tf.Tensor:
-    size = tf.io.decode_raw(tf.strings.substr(encoded, len(_PIXELS), 8), tf.int32, fixed_length=8)
-    length = tf.cast(tf.strings.length(encoded), tf.int64)
-    with _within_limit(size):
-        is_whole = length == _PIXELS_HEADER + 3 * tf.reduce_prod(tf.cast(size, tf.int64))
-    with tf.control_dependencies([tf.debugging.Assert(is_whole, ["the pixels break off"])]):
-        return tf.identity(size)
-
-
-def _pixels_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    stride = 3 * size[1]
-    rows = tf.strings.substr(encoded, _PIXELS_HEADER + stride * window[0], stride * window[2])
-    pixels = tf.reshape(tf.io.decode_raw(rows, tf.uint8), (window[2], size[1], 3))
-    return tf.slice(pixels, (0, window[1], 0), (window[2], window[3], 3))
+def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
+    with _within_limit(webp_size(encoded)):
+        return upright(decode_webp(encoded), webp_orientation(encoded))
 
 
 def _cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
@@ -181,7 +156,7 @@ def _cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
 
 
 def _refuse(encoded: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([tf.debugging.Assert(False, ["not a JPEG, PNG, GIF or BMP image"])]):
+    with tf.control_dependencies([tf.debugging.Assert(False, ["not a JPEG, PNG, GIF, BMP or WebP image"])]):
         return tf.zeros((1, 1, 3), tf.uint8)
 
 

@@ -1,36 +1,23 @@
-"""The way up of a photograph: the EXIF orientation of a JPEG file, read and undone by TensorFlow ops.
+"""The way up of a photograph: the EXIF orientation of a JPEG, PNG or WebP file, read and undone by TensorFlow ops.
 
-Numbers are those of tag 0x0112 in EXIF 2.3. Only the first EXIF segment at the head of the file and its first directory
-count.
+Numbers are those of tag 0x0112 in EXIF 2.3. The first EXIF block counts, wherever the format allows it to stand, and its
+first directory. A file that hides it behind more than `MAX_STEPS` blocks stays as it is.
 """
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from sjft_tf.images.octets import big_endian, little_endian, octets
+from sjft_tf.images.octets import MAX_STEPS, NOWHERE, big_endian, holds, little_endian, octets
 
 _ORIENTATION = 0x0112
 _ENTRY = 12  # bytes of one entry of a TIFF directory
-_ENTRIES = 64  # how many are looked at; they are sorted by tag, and fewer than 30 lawful ones are below this one
-_NOWHERE = 2**31 - 1024  # a position behind the end of any file
-_EXIF = list(b"Exif\0\0")
+_ENTRIES = 512  # how many are looked at; fewer than 30 lawful ones are below this one
+_SHORT, _LONG = 3, 4  # types of a TIFF entry
+_EXIF = b"Exif\0\0"
 
 
-def may_be_turned(encoded: tf.Tensor) -> tf.Tensor:
-    """False for the commonest JPEG files, of which a look at 24 bytes tells that they hold no EXIF; else True.
-
-    Args:
-        encoded: scalar string, a JPEG file.
-
-    Returns:
-        Scalar bool: application segments other than one JFIF header of the usual length stand ahead of the image.
-    """
-    words = tf.io.decode_raw(tf.strings.substr(encoded, 0, 24), tf.uint16, little_endian=False, fixed_length=24)
-    is_application = tf.bitwise.bitwise_and(words, 0xFFF0) == 0xFFE0
-    is_jfif = (words[1] == 0xFFE0) & (words[2] == 16)
-    return is_application[1] & (is_application[10] | ~is_jfif)
-
-
-def orientation(encoded: tf.Tensor) -> tf.Tensor:
+def jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """EXIF orientation of a JPEG file; never fails.
 
     Args:
@@ -39,8 +26,39 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
     Returns:
         Scalar int32 in 1..8; 1 (upright) where the file says nothing or makes no sense.
     """
-    segment = _exif_segment(encoded)
-    return tf.cond(_is_exif(encoded, segment), lambda: _orientation_in_tiff(encoded, segment + 10), lambda: 1)
+    return tf.cond(holds(encoded, _EXIF), lambda: _in_jpeg(encoded), lambda: 1)
+
+
+def png_orientation(encoded: tf.Tensor) -> tf.Tensor:
+    """The same of a PNG file, whose EXIF is in a chunk `eXIf`."""
+
+    def search() -> tf.Tensor:
+        def is_sought(position: tf.Tensor) -> tf.Tensor:
+            return _is(encoded, position + 4, b"eXIf")
+
+        def following(position: tf.Tensor) -> tf.Tensor:
+            return position + 12 + big_endian(octets(encoded, position, 4))
+
+        return _orientation_in_tiff(encoded, _walk(encoded, 8, is_sought, following) + 8)
+
+    return tf.cond(holds(encoded, b"eXIf"), search, lambda: 1)
+
+
+def webp_orientation(encoded: tf.Tensor) -> tf.Tensor:
+    """The same of a WebP file, whose EXIF is in a chunk `EXIF`."""
+
+    def search() -> tf.Tensor:
+        def is_sought(position: tf.Tensor) -> tf.Tensor:
+            return _is(encoded, position, b"EXIF")
+
+        def following(position: tf.Tensor) -> tf.Tensor:
+            length = little_endian(octets(encoded, position + 4, 4))
+            return position + 8 + length + length % 2
+
+        start = _walk(encoded, 12, is_sought, following) + 8
+        return _orientation_in_tiff(encoded, tf.where(_is(encoded, start, _EXIF), start + len(_EXIF), start))
+
+    return tf.cond(holds(encoded, b"EXIF"), search, lambda: 1)
 
 
 def upright(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
@@ -48,7 +66,7 @@ def upright(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
 
     Args:
         image: `[h, w, channels]`.
-        number: scalar int32 in 1..8, see `orientation`.
+        number: scalar int32 in 1..8, see `jpeg_orientation`.
 
     Returns:
         `[h, w, channels]` for 1..4, `[w, h, channels]` for 5..8.
@@ -59,35 +77,61 @@ def upright(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     return tf.reverse(turned, tf.boolean_mask([0, 1], [upside_down, mirrored]))
 
 
-def _exif_segment(encoded: tf.Tensor) -> tf.Tensor:
-    """Where the walk over the application segments at the head of the file meets EXIF, or ends."""
+# Not inlined: the ops of a branch not taken cost time too.
+@tf.function(
+    input_signature=[tf.TensorSpec((), tf.string)], autograph=False, experimental_attributes={"_noinline": True}
+)
+def _in_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    """The orientation in an EXIF segment anywhere ahead of the first scan."""
 
-    def is_other_application(position):
-        marker = octets(encoded, position, 2)
-        return (marker[0] == 0xFF) & (marker[1] // 16 == 0xE) & ~_is_exif(encoded, position)
+    def is_sought(position: tf.Tensor) -> tf.Tensor:
+        return _is(encoded, position, b"\xff\xe1") & _is(encoded, position + 4, _EXIF)
 
-    def next_segment(position):
-        return position + 2 + big_endian(octets(encoded, position + 2, 2))
+    def following(position: tf.Tensor) -> tf.Tensor:
+        sign, marker, high, low = tf.unstack(octets(encoded, position, 4))
+        is_alone = (marker == 0x01) | ((marker >= 0xD0) & (marker <= 0xD7))
+        is_end = (sign != 0xFF) | (marker == 0xD9) | (marker == 0xDA)
+        step = tf.where(is_alone, 2, 2 + 256 * high + low)
+        step = tf.where(marker == 0xFF, 1, step)  # markers may be filled up with FF ahead of them
+        return tf.where(is_end, NOWHERE, position + step)
 
-    return tf.while_loop(is_other_application, lambda position: [next_segment(position)], [tf.constant(2)])[0]
+    return _orientation_in_tiff(encoded, _walk(encoded, 2, is_sought, following) + 4 + len(_EXIF))
 
 
-def _is_exif(encoded: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-    head = octets(encoded, position, 10)
-    return (head[1] == 0xE1) & tf.reduce_all(head[4:] == _EXIF)
+def _walk(
+    encoded: tf.Tensor,
+    start: int,
+    is_sought: Callable[[tf.Tensor], tf.Tensor],
+    following: Callable[[tf.Tensor], tf.Tensor],
+) -> tf.Tensor:
+    """The first of the positions from `start` on to which `following` leads that `is_sought`; `NOWHERE` if none is."""
+    length = tf.strings.length(encoded)
+    position = tf.while_loop(
+        lambda position: (position < length) & ~is_sought(position),
+        lambda position: [following(position)],
+        [tf.constant(start)],
+        maximum_iterations=MAX_STEPS,
+    )[0]
+    return tf.where(is_sought(position), position, NOWHERE)
+
+
+def _is(encoded: tf.Tensor, position: tf.Tensor, text: bytes) -> tf.Tensor:
+    return tf.strings.substr(encoded, tf.clip_by_value(position, 0, tf.strings.length(encoded)), len(text)) == text
 
 
 def _orientation_in_tiff(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """The orientation in the first directory of the TIFF header at `start`."""
     is_little = octets(encoded, start, 1)[0] == ord("I")
 
-    def number(digits):
+    def number(digits: tf.Tensor) -> tf.Tensor:
         return tf.where(is_little, little_endian(digits), big_endian(digits))
 
     offset = number(octets(encoded, start + 4, 4))
-    directory = tf.where((offset >= 8) & (offset < tf.strings.length(encoded)), start + offset, _NOWHERE)
+    directory = tf.where((offset >= 8) & (offset < tf.strings.length(encoded)), start + offset, NOWHERE)
     entries = tf.reshape(octets(encoded, directory + 2, _ENTRIES * _ENTRY), (_ENTRIES, _ENTRY))
     is_listed = tf.range(_ENTRIES) < number(octets(encoded, directory, 2))
+    kind = number(entries[:, 2:4])
+    value = tf.where(kind == _SHORT, number(entries[:, 8:10]), tf.where(kind == _LONG, number(entries[:, 8:12]), 0))
     is_orientation = is_listed & (number(entries[:, :2]) == _ORIENTATION)
-    value = tf.reduce_max(tf.where(is_orientation, number(entries[:, 8:10]), 0))
+    value = tf.reduce_max(tf.where(is_orientation, value, 0))
     return tf.where((value >= 1) & (value <= 8), value, 1)

@@ -66,7 +66,7 @@ def joined_curve(curves: Sequence[Mapping[str, Any]], head: str) -> tuple[np.nda
     """The loss of one head over all rounds on one axis of steps.
 
     Args:
-        curves: one `{"step": [...], "target": [...], "source": [...]}` a round. Steps may start anew each round or
+        curves: one `{"step": [...], "target": [...], "source": [...]}` a round. Steps may restart each round or
             count on.
         head: "target" or "source"; a round that lacks it adds nothing.
 

@@ -71,7 +71,7 @@ def reaches(data: ReportData) -> bool:
 def _under_way(data: ReportData) -> list[str]:
     if not data.in_training:
         return []
-    return [f"This is the state after round {len(data.history)} of {data.rounds_planned}; training goes on."]
+    return [f"This is the state after round {len(data.history)} of {data.rounds_planned}; training continues."]
 
 
 def _latest(data: ReportData) -> str:

@@ -86,8 +86,8 @@ def _input(image_size: int) -> str:
     return (
         "## Input and output\n\n"
         f"`model.keras` and the signature `images` take `[N, {image_size}, {image_size}, 3]` float32, upright RGB in "
-        "0..255; scaling is part of the model. The signature `serving_default` takes the bytes of JPEG, PNG, BMP or "
-        f"GIF files of any size, and turns each into such an image: shorter side to {enlarged(image_size)} pixels, "
+        "0..255; scaling is part of the model. The signature `serving_default` takes the bytes of JPEG, PNG, GIF, "
+        f"BMP or WebP files of any size, and turns each into such an image: shorter side to {enlarged(image_size)} pixels, "
         f"bilinear and antialiased, then the center {image_size} x {image_size}. Bytes that are no image get `valid` "
         "false, an empty `top_class` and probabilities of 0, and do not disturb the rest of the request."
     )

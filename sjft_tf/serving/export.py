@@ -49,7 +49,7 @@ def export_probabilities(
     - `path/model.keras`: `[N, S, S, 3]` float32 RGB in 0..255 to probabilities `[N, C]` float32. Loads in plain Keras.
     - `path/class_names.json`: the C names in the order of the probabilities.
     - `path/saved_model/1/`: for TensorFlow Serving, which mounts `path/saved_model`; loads without Keras and `sjft_tf`.
-      Signature `serving_default` takes `image_bytes` (`[N]` string: JPEG, PNG, BMP or GIF of any sizes), signature
+      Signature `serving_default` takes `image_bytes` (`[N]` string: JPEG, PNG, GIF, BMP or WebP of any sizes), signature
       `images` takes `images` (as `model.keras`). Both answer `class_names` `[N, C]`, `probabilities` `[N, C]`,
       `top_class` `[N]` and `valid` `[N]`. What is no image does not fail the request: its row alone has `valid`
       false, `top_class` "" and all probabilities 0.

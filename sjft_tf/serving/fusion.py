@@ -1,4 +1,4 @@
-"""Model fusion: one classifier whose answer is the mean of several classifiers' probabilities (specification 7)."""
+"""Model fusion: one classifier whose answer is the mean of several classifiers' probabilities (Ge & Yu, section 4)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Model fusion: the classifiers of a run's rounds, or of several runs, as one exported model (specification 7)."""
+"""Model fusion: the classifiers of a run's rounds, or of several runs, as one exported model (Ge & Yu, section 4)."""
 
 import contextlib
 import logging

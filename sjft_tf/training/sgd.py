@@ -113,7 +113,7 @@ def joint_sgd(
 
 @keras.saving.register_keras_serializable("sjft_tf")
 class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Caffe's step policy, `learning_rate * 0.1 ** floor(update / lr_step)`, for as long as training goes on.
+    """Caffe's step policy, `learning_rate * 0.1 ** floor(update / lr_step)`, for as long as training continues.
 
     Args:
         learning_rate: at the first update.

@@ -49,7 +49,7 @@ class RunFolder:
     neighbors = _at("neighbors.npz", "The neighbor table.")
     retrieval = _at("retrieval.json", "How the neighbor table was made, and its figures.")
     descriptors = _at("descriptors", "The source's descriptors, where they are kept.")
-    search = _at("search", "What a search under way has found; gone when there is a table.")
+    search = _at("search", "Lists of an unfinished search; gone when there is a table.")
     index = _at("index", "The index of an approximate search.")
     history = _at("history.jsonl", "One JSON line a round: losses, accuracies, K.")
     metrics = _at("metrics.json", "Accuracies on the test domain.")

@@ -26,7 +26,7 @@ def names(folder):
 
 def test_results_do_not_depend_on_how_the_files_are_grouped(folder, names, monkeypatch):
     expected = check_files(folder, names)
-    assert [file.reason for file in expected] == [""] * 7 + ["not a JPEG, PNG, GIF or BMP image"]
+    assert [file.reason for file in expected] == [""] * 7 + ["not a JPEG, PNG, GIF, BMP or WebP image"]
     assert len({file.hash for file in expected}) == 8
     for files, size in ((1, 1 << 24), (3, 1 << 24), (256, 1), (256, 5000)):
         monkeypatch.setattr(checking, "_CHUNK_FILES", files)

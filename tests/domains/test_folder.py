@@ -74,7 +74,8 @@ def test_files_of_no_use_are_left_out_with_the_reason(flowers, broken):
     by_kind = {what: reasons[f"rose/bad{number}.jpg"] for number, what in enumerate(broken)}
     assert len(by_kind) == len(reasons)
     assert by_kind["empty"] == "the file is empty"
-    assert by_kind["text"] == by_kind["WebP"] == "not a JPEG, PNG, GIF or BMP image"
+    assert by_kind["text"] == by_kind["TIFF"] == "not a JPEG, PNG, GIF, BMP or WebP image"
+    assert by_kind["animated WebP"] == "an animated WebP; save a still image"
     assert by_kind["JPEG without its end"] == "the image data are damaged or cut off"
     assert by_kind["PNG bomb"].startswith("its header says that height and width are other than 1 to 64,000,000 pixels")
     assert by_kind["PNG bomb"].endswith(": 10000 10000")
@@ -120,7 +121,10 @@ def test_the_fingerprint_follows_the_content_and_not_the_place(flowers, tmp_path
         ({"a/1.jpg": "good", "a/2.jpg": "good", "b/note.txt": "bad"}, "class 'b' has no usable image"),
         ({"a/1.jpg": "good", "a/2.jpg": "good", "b/1.jpg": "bad"}, "class 'b' has no usable image"),
         ({"a/1.jpg": "good"}, "holds 1 usable image; at least 2 are needed"),
-        ({"a/1.jpg": "bad", "b/1.jpg": "bad"}, "none of its 2 files can be used; a/1.jpg: not a JPEG, PNG, GIF or BMP"),
+        (
+            {"a/1.jpg": "bad", "b/1.jpg": "bad"},
+            "none of its 2 files can be used; a/1.jpg: not a JPEG, PNG, GIF, BMP or WebP",
+        ),
         ({"a/1.txt": "bad"}, "class 'a' has no usable image"),
     ],
 )

@@ -23,7 +23,7 @@ FIGURES = {
     "descriptor_choices": [],
     "specificity": [],
     "joint_step": ["time_ratio"],
-    "input_pipeline": ["headroom", "headroom_with_cache"],
+    "input_pipeline": ["headroom"],
     "round_callback": ["overhead_ratio", "ready_ratio"],
     "resume": ["checkpoint_overhead"],
     "gpu_training": ["constant_ratio", "keras_ratio"],

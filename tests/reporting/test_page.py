@@ -253,7 +253,7 @@ def test_where_nothing_was_noticed_one_sentence_says_so_and_where_nobody_looked_
 def test_the_page_of_a_run_in_training_says_how_far_it_is(make_data, write):
     _, page = write(changed(make_data, {"warnings": []}, {"warnings": []}, rounds_planned=5))
     shown = " ".join(page.texts)
-    assert "This is the state after round 2 of 5; training goes on." in shown
+    assert "This is the state after round 2 of 5; training continues." in shown
     assert "run report · in training" in shown and "so far" in page.texts
     assert "Nothing unusual was noticed after any round so far." in shown
     assert "classes" not in page.ids

@@ -65,7 +65,7 @@ def test_headlines_are_the_last_rounds_numbers(make_data):
 def test_a_run_in_training_speaks_of_its_latest_round(make_data):
     data = make_data(rounds=2, rounds_planned=5, test_rounds=[], confusion=None)
     said = words_of(data)
-    assert said.startswith("This is the state after round 2 of 5; training goes on.")
+    assert said.startswith("This is the state after round 2 of 5; training continues.")
     assert "in round 2. After round 2 the network classifies" in said
     first, *_, last = summary.headlines(data)
     assert (first.value, first.remark) == ("36.0\u00a0%", "on the validation images")

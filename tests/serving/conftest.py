@@ -14,7 +14,13 @@ import pytest
 from sjft_tf.serving import export_classifier
 
 SIDE = 16
-FORMATS = {"JPEG": (40, 23), "PNG": (16, 16), "BMP": (9, 31), "GIF": (57, 20)}  # and a size, height by width
+FORMATS = {
+    "JPEG": (40, 23),
+    "PNG": (16, 16),
+    "BMP": (9, 31),
+    "GIF": (57, 20),
+    "WEBP": (21, 34),
+}  # and a size, height by width
 
 
 def _joint_model(target_classes: int = 3) -> keras.Model:

@@ -62,7 +62,7 @@ def test_a_page_is_written_while_training_goes_on(in_training):
     run.folder.record_stage("report", "an earlier training", 1.0)
     report_progress(run, rounds)
     page = run.folder.report.read_text()
-    assert "after round 1 of 2; training goes on" in page and "Only 17 are in reach." in page
+    assert "after round 1 of 2; training continues" in page and "Only 17 are in reach." in page
     assert list(json.loads(run.folder.stages.read_text())) == ["describe"]  # so that `report` makes the final page
     assert sorted(path.name for path in run.folder.path.iterdir() if path.is_file()) == [
         "report.html", "stages.json",

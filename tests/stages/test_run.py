@@ -1,5 +1,6 @@
 """The whole run on drawn images: what it leaves, that it repeats itself, that it goes on where it was killed."""
 
+import html
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ from sjft_tf import config
 from sjft_tf.cli import main
 from sjft_tf.domains import ImageFolder
 from sjft_tf.images import center_view, decode
+from sjft_tf.retrieval.specificity import Specificity
 from sjft_tf.workspace import RunFolder
 
 OUTPUTS = ("bin_edges.npz", "neighbors.npz", "selection/round-0.npz", "selection/round-1.npz", "predictions.npz",
@@ -63,6 +65,8 @@ def test_run_leaves_every_artifact_and_says_where(finished):
     metrics = json.loads((run / "metrics.json").read_text())
     assert [entry["round"] for entry in metrics["test"]["rounds"]] == [0, 1]
     assert f"accuracy {metrics['test']['final']['accuracy']:.1%}" in result.stdout
+    lists = Specificity(**json.loads((run / "retrieval.json").read_text())["specificity"])
+    assert lists.depth == 2 and lists.words() in html.unescape((run / "report.html").read_text())
     history = RunFolder(run).read_history()
     with np.load(run / "selection/round-0.npz") as round0, np.load(run / "selection/round-1.npz") as round1:
         wrong = int((~round0["correct"]).sum())

@@ -1,23 +1,21 @@
 """The dictionary of arrays in a `.npy` file such as the well-known `bvlc_alexnet.npy`, written by Python 2 or 3.
 
-NumPy stores a dictionary as an array of one object, which is a pickle: see `arrays_only`.
+NumPy stores a dictionary as an array of one object, which is a pickle: see `pickled`.
 """
 
 import functools
 import io
 import math
-import re
 from typing import Any
 
 import numpy as np
 
 from sjft_tf.errors import InputError
-from sjft_tf.models.weights import arrays_only
-from sjft_tf.models.weights.arrays_only import Global
-from sjft_tf.models.weights.stored_arrays import Stored, as_float32, is_shape
+from sjft_tf.models.weights import pickled
+from sjft_tf.models.weights.pickled import Name
+from sjft_tf.models.weights.stored_arrays import Stored, as_float32, is_shape, reporting_damage
 
-_START = re.compile(rb"\x93NUMPY(?:\x01\x00..|[\x02\x03]\x00....)(\{[^\n]{0,1000}\n)", re.DOTALL)
-_ONE_OBJECT = re.compile(rb"\{'descr': '\|?O\d?', 'fortran_order': (?:True|False), 'shape': \((?:1,)?\), \} *\n")
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _TYPES = ("f2", "f4", "f8", "O", "O4", "O8")
 
 
@@ -31,17 +29,16 @@ def read_npy_dictionary(data: bytes) -> dict[str, list[Stored]]:
     Raises:
         InputError: the file is damaged, is no such dictionary, or asks for more than arrays; nothing in it is run.
     """
-    start = _START.match(data)
-    if not start:
-        raise InputError("it does not begin as a .npy file")
-    if not _ONE_OBJECT.fullmatch(start[1]):
-        raise InputError("it holds an array; expected a dictionary of the weights and biases of each layer")
     stream = io.BytesIO(data)
-    stream.seek(start.end())
-    outer = arrays_only.load(stream, _BUILDERS)
+    with reporting_damage("its header"):
+        shape, _, dtype = _HEADERS[np.lib.format.read_magic(stream)](stream)
+    if dtype.kind != "O" or shape not in ((), (1,)):
+        raise InputError("it holds an array; expected a dictionary of the weights and biases of each layer")
+    outer = pickled.load(stream, _BUILDERS)
     if not isinstance(outer, _Array) or outer.dictionary is None:
         raise InputError("it holds no dictionary of the weights and biases of each layer")
-    pairs = {name: _pair(value) for name, value in outer.dictionary.items()}
+    texts = {name.decode("latin-1") if isinstance(name, bytes) else name: v for name, v in outer.dictionary.items()}
+    pairs = {name: _pair(value) for name, value in texts.items() if isinstance(name, str)}
     return {name: pair for name, pair in pairs.items() if pair}
 
 
@@ -62,7 +59,7 @@ class _DType:
             raise InputError("its pickle has an array of another type than float16, float32 and float64")
         self.code, self.order = code, "="
 
-    def build(self, state: Any) -> None:
+    def __setstate__(self, state: Any) -> None:
         match state:
             case (int(), "<" | ">" | "|" | "=" as order, None, None, None, *_):
                 self.order = order
@@ -74,12 +71,12 @@ class _Array:
     """`numpy.ndarray`: empty until it gets its state, which makes it a stored array or the array around a dictionary."""
 
     def __init__(self, kind: Any, shape: Any, code: Any) -> None:
-        if kind != Global("numpy ndarray"):
+        if not isinstance(kind, Name) or kind.name != "numpy ndarray":
             raise InputError("its pickle makes an array that is no numpy.ndarray")
         self.stored: Stored | None = None
-        self.dictionary: dict[str, Any] | None = None
+        self.dictionary: dict[Any, Any] | None = None
 
-    def build(self, state: Any) -> None:
+    def __setstate__(self, state: Any) -> None:
         match state:
             case (int(), () | (1,), _DType(code="O" | "O4" | "O8"), _, [dict() as dictionary]):
                 self.dictionary = dictionary

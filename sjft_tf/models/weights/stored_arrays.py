@@ -27,6 +27,10 @@ class Stored:
     shape: tuple[int, ...]
     read: Callable[[], np.ndarray]
 
+    def __setstate__(self, state: Any) -> None:
+        """Refuses what a pickle would otherwise write over."""
+        raise ValueError("a state for an array that has one")
+
 
 def is_shape(value: Any) -> bool:
     """Whether `value` is a tuple of at most `MAX_AXES` whole numbers that are 0 or more."""
@@ -56,5 +60,5 @@ def reporting_damage(what: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # damage can break zipfile, protobuf, NumPy or pickletools anywhere
+    except Exception as error:  # damage can break zipfile, protobuf, NumPy or pickle anywhere
         raise InputError(f"{what} is damaged ({' '.join(str(error).split())[:200] or type(error).__name__})") from error

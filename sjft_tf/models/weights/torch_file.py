@@ -1,8 +1,7 @@
 """The tensors of a state dictionary that PyTorch saved, read without PyTorch.
 
 Two layouts: a zip archive of uncompressed entries (PyTorch 1.6 and newer), and before that a row of pickles with the
-contents of the storages behind them. Either way a pickle names the tensors and refers to their storages: see
-`arrays_only`.
+contents of the storages behind them. Either way a pickle names the tensors and refers to their storages: see `pickled`.
 """
 
 import functools
@@ -15,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sjft_tf.errors import InputError
-from sjft_tf.models.weights import arrays_only
-from sjft_tf.models.weights.arrays_only import Builder, Global
+from sjft_tf.models.weights import pickled
+from sjft_tf.models.weights.pickled import Dictionary, Name
 from sjft_tf.models.weights.stored_arrays import Stored, as_float32, is_shape, open_zip, reporting_damage
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -30,12 +29,13 @@ _KINDS = {  # whole numbers may stand beside the weights
 
 
 class _Storage(NamedTuple):
-    kind: str
     key: str
+    kind: str  # of NumPy
     elements: int
+    read: Callable[[str, str, int], np.ndarray]  # of the three
 
-
-_Contents = Callable[[_Storage], np.ndarray]
+    def __setstate__(self, state: Any) -> None:
+        raise ValueError("a state for a storage")
 
 
 def read_state_dict(data: bytes) -> dict[str, Stored]:
@@ -51,73 +51,71 @@ def read_state_dict(data: bytes) -> dict[str, Stored]:
     """
     with reporting_damage("it"):
         state = _read_zip(data) if data.startswith(b"PK") else _read_pickles(data)
-    if type(state) is not dict:
+    if not isinstance(state, dict):
         raise InputError("it holds no dictionary of tensors; save model.state_dict()")
     values = {name: value.data if isinstance(value, _Parameter) else value for name, value in state.items()}
-    return {name: value for name, value in values.items() if isinstance(value, Stored)}
+    return {name: value for name, value in values.items() if isinstance(name, str) and isinstance(value, Stored)}
 
 
 def _read_zip(data: bytes) -> Any:
     archive = open_zip(data)
-    names = archive.namelist()
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+    entries = archive.infolist()
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise InputError("its zip archive is compressed, which PyTorch's are not")
-    if sum(entry.file_size for entry in archive.infolist()) > len(data):
+    if sum(entry.file_size for entry in entries) > len(data):
         raise InputError("the entries of its zip archive are longer than the file")
-    roots = [name.removesuffix("data.pkl") for name in names if name.endswith("/data.pkl")]
+    roots = [name.removesuffix("data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(roots) != 1:
         raise InputError("its zip archive was not written by torch.save; it has no single data.pkl")
-    order = archive.read(roots[0] + "byteorder") if roots[0] + "byteorder" in names else b"little"
+    order = archive.read(roots[0] + "byteorder") if roots[0] + "byteorder" in archive.namelist() else b"little"
     if order not in (b"little", b"big"):
         raise InputError("its byte order is neither little nor big")
 
-    def contents(storage: _Storage) -> np.ndarray:
-        octets = archive.read(f"{roots[0]}data/{storage.key}")
-        return np.frombuffer(octets, ("<" if order == b"little" else ">") + _KINDS[storage.kind])
+    def read(key: str, kind: str, _: int) -> np.ndarray:
+        return np.frombuffer(archive.read(f"{roots[0]}data/{key}"), ("<" if order == b"little" else ">") + kind)
 
-    pickled = io.BytesIO(archive.read(roots[0] + "data.pkl"))
-    return arrays_only.load(pickled, _builders(contents), _storage)
+    pickle = io.BytesIO(archive.read(roots[0] + "data.pkl"))
+    return pickled.load(pickle, _BUILDERS, lambda key: _Storage(*_checked(key), read))
 
 
 def _read_pickles(data: bytes) -> Any:
     stream = io.BytesIO(data)
-    if arrays_only.load(stream, {}) != _MAGIC or arrays_only.load(stream, {}) != _PROTOCOL:
+    if pickled.load(stream, {}) != _MAGIC or pickled.load(stream, {}) != _PROTOCOL:
         raise InputError("it was not written by torch.save")
-    system = arrays_only.load(stream, {})
-    if type(system) is not dict or system.get("little_endian") is not True:
+    system = pickled.load(stream, {})
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise InputError("it was not written by a machine with little-endian numbers")
-
-    storages: dict[str, _Storage] = {}
     starts: dict[str, int] = {}
+    storages: dict[str, _Storage] = {}
+
+    def read(key: str, kind: str, elements: int) -> np.ndarray:
+        return np.frombuffer(data, "<" + kind, elements, starts[key])
 
     def storage(key: Any) -> _Storage:
-        found = _storage(key)
+        found = _Storage(*_checked(key), read)
         return storages.setdefault(found.key, found)
 
-    def contents(storage: _Storage) -> np.ndarray:
-        return np.frombuffer(data, "<" + _KINDS[storage.kind], storage.elements, starts[storage.key])
-
-    state = arrays_only.load(stream, _builders(contents), storage)
-    for key in arrays_only.load(stream, {}):
+    state = pickled.load(stream, _BUILDERS, storage)
+    for key in pickled.load(stream, {}):
         length = int.from_bytes(stream.read(8), "little")
         if length != storages[key].elements:
             raise ValueError("a storage of another length than declared")
         starts[key] = stream.tell()
-        stream.seek(length * np.dtype(_KINDS[storages[key].kind]).itemsize, io.SEEK_CUR)
+        stream.seek(length * np.dtype(storages[key].kind).itemsize, io.SEEK_CUR)
     return state
 
 
-def _storage(key: Any) -> _Storage:
-    """A storage by its persistent id; the older layout adds what views there are of it, None in practice."""
+def _checked(key: Any) -> tuple[str, str, int]:
+    """Key, kind and elements in a persistent id; the older layout adds what views there are, None in practice."""
     match key:
-        case ("storage", Global(name=kind), str() as name, str(), int() as elements, *views) if kind in _KINDS:
+        case ("storage", Name(name=kind), str() as name, str(), int() as elements, *views) if kind in _KINDS:
             if elements < 0 or views not in ([], [None]):
                 raise ValueError("a storage of an unknown form")
-            return _Storage(kind, name, elements)
+            return name, _KINDS[kind], elements
     raise InputError("its pickle refers to something else than a storage of numbers")
 
 
-def _tensor(contents: _Contents, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Stored:
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Stored:
     """`torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`."""
     known = isinstance(storage, _Storage) and type(offset) is int and offset >= 0
     if not known or not is_shape(shape) or not is_shape(strides) or len(shape) != len(strides):
@@ -125,21 +123,17 @@ def _tensor(contents: _Contents, storage: Any, offset: Any, shape: Any, strides:
     reach = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if math.prod(shape) and reach >= storage.elements:
         raise InputError("a tensor in its pickle reaches beyond its storage")
-    return Stored(shape, functools.partial(_read, contents, storage, offset, shape, strides))
+    return Stored(shape, functools.partial(_read, storage, offset, shape, strides))
 
 
-def _read(
-    contents: _Contents, storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
-) -> np.ndarray:
+def _read(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
     with reporting_damage("a storage of it"):
-        flat = contents(storage)
+        flat = storage.read(*storage[:3])
         if len(flat) != storage.elements:
             raise InputError("a storage of it has another length than declared")
-        if not math.prod(shape):
-            return np.zeros(shape, np.float32)
         steps = [stride * flat.itemsize for stride in strides]
         values = np.lib.stride_tricks.as_strided(flat[offset:], shape, steps, writeable=False)
-        if storage.kind == "torch BFloat16Storage":  # the upper half of a float32
+        if storage.kind == "u2":  # bfloat16, the upper half of a float32
             return (values.astype(np.uint32) << 16).view(np.float32)
         return as_float32(values)
 
@@ -150,27 +144,25 @@ class _Parameter:
     def __init__(self, data: Any = None, *_: Any) -> None:
         self.data = data
 
-    def build(self, state: Any) -> None:
+    def __setstate__(self, state: Any) -> None:
         match state:
             case (Stored() as data, _, _, _, _):  # data, gradient, hooks, requires_grad, volatile
                 self.data = data
 
 
-def _ordered(items: Any = None) -> dict[str, Any]:
+def _ordered(items: Any = ()) -> Dictionary:
     """`collections.OrderedDict`; Python 2 gives it a list of pairs, emptied here so that calls cannot multiply it."""
-    pairs = {name: value for name, value in items or [] if isinstance(name, str)}
+    pairs = Dictionary((name, value) for name, value in items if isinstance(name, str))
     if items:
         items.clear()
     return pairs
 
 
-def _builders(contents: _Contents) -> dict[str, Builder | None]:
-    tensor = functools.partial(_tensor, contents)
-    return {
-        **dict.fromkeys(_KINDS),
-        "collections OrderedDict": _ordered,
-        "torch._utils _rebuild_tensor": tensor,
-        "torch._utils _rebuild_tensor_v2": tensor,
-        "torch._utils _rebuild_parameter": _Parameter,
-        "torch.nn.parameter Parameter": _Parameter,
-    }
+_BUILDERS: dict[str, pickled.Builder | None] = {
+    **dict.fromkeys(_KINDS),
+    "collections OrderedDict": _ordered,
+    "torch._utils _rebuild_tensor": _tensor,
+    "torch._utils _rebuild_tensor_v2": _tensor,
+    "torch._utils _rebuild_parameter": _Parameter,
+    "torch.nn.parameter Parameter": _Parameter,
+}

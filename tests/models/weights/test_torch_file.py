@@ -48,6 +48,10 @@ class Pickler(pickle._Pickler):
     def persistent_id(self, value):
         return value.id if isinstance(value, Storage) else None
 
+    def memoize(self, value):
+        if not isinstance(value, tuple):  # PyTorch's are new ones each time
+            super().memoize(value)
+
     def save_name(self, name):
         self.write(b"c" + name.replace(" ", "\n").encode() + b"\n")
         self.memoize(name)
@@ -190,6 +194,14 @@ def test_a_tensor_beyond_its_storage_is_an_input_error(offset, shape, strides):
     value = {"a": Call("torch._utils _rebuild_tensor_v2", storage, offset, shape, strides, False, None)}
     with pytest.raises(InputError, match="beyond its storage|unknown form"):
         read(zipped(value, [storage]))
+
+
+def test_a_tensor_is_not_written_over():
+    storage = Storage("0", np.ones(10, "f4"))
+    for state in ({"shape": (2,)}, (None, {"shape": (2,)})):
+        spoiled = Call("torch._utils _rebuild_tensor_v2", storage, 0, (1,), (1,), False, None, state=state)
+        with pytest.raises(InputError, match="a state for an array"):
+            read(zipped({"a": spoiled}, [storage]))
 
 
 @pytest.mark.parametrize("write", [zipped, legacy])

@@ -115,10 +115,13 @@ def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.T
     return tf.slice(wider, (0, left - first, 0), (height, width, 3))
 
 
-# Not inlined: the ops of a branch not taken cost time too, and together these cost more than decoding a small JPEG.
-@tf.function(
+# Not inlined: the ops of a branch not taken cost time too, and a format that does not occur is not even made ready.
+_apart = tf.function(
     input_signature=[tf.TensorSpec((), tf.string)], autograph=False, experimental_attributes={"_noinline": True}
 )
+
+
+@_apart
 def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
     is_kind = [_is_format(encoded, magic) for magic in (_JPEG, b"\x89PNG", b"GIF8", b"BM")] + [is_webp(encoded), True]
     branches = [_decode_turned_jpeg, _decode_png, _decode_gif, _decode_bmp, _decode_webp, _refuse]
@@ -126,26 +129,31 @@ def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
     return tf.switch_case(number, [lambda branch=branch: branch(encoded) for branch in branches])
 
 
+@_apart
 def _decode_turned_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     return upright(_decode_jpeg(encoded), jpeg_orientation(encoded))
 
 
+@_apart
 def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
     with _within_limit(big_endian(tf.reshape(octets(encoded, 16, 8), (2, 4)))):
         return upright(tf.io.decode_png(encoded, channels=3), png_orientation(encoded))
 
 
+@_apart
 def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
     frame = GifFrame(encoded)
     with _within_limit(frame.size):
         return frame.decode()
 
 
+@_apart
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     with _within_limit(tf.abs(bmp_size(encoded))):
         return decode_bmp(encoded)
 
 
+@_apart
 def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     with _within_limit(webp_size(encoded)):
         return upright(decode_webp(encoded), webp_orientation(encoded))

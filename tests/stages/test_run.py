@@ -2,14 +2,12 @@
 
 import html
 import json
-import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np

@@ -31,34 +31,12 @@ def jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
 
 def png_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The same of a PNG file, whose EXIF is in a chunk `eXIf`."""
-
-    def search() -> tf.Tensor:
-        def is_sought(position: tf.Tensor) -> tf.Tensor:
-            return _is(encoded, position + 4, b"eXIf")
-
-        def following(position: tf.Tensor) -> tf.Tensor:
-            return position + 12 + big_endian(octets(encoded, position, 4))
-
-        return _orientation_in_tiff(encoded, _walk(encoded, 8, is_sought, following) + 8)
-
-    return tf.cond(holds(encoded, b"eXIf"), search, lambda: 1)
+    return _in_chunks(encoded, b"eXIf", 8, 4, 0, lambda digits: 12 + big_endian(digits))
 
 
 def webp_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The same of a WebP file, whose EXIF is in a chunk `EXIF`."""
-
-    def search() -> tf.Tensor:
-        def is_sought(position: tf.Tensor) -> tf.Tensor:
-            return _is(encoded, position, b"EXIF")
-
-        def following(position: tf.Tensor) -> tf.Tensor:
-            length = little_endian(octets(encoded, position + 4, 4))
-            return position + 8 + length + length % 2
-
-        start = _walk(encoded, 12, is_sought, following) + 8
-        return _orientation_in_tiff(encoded, tf.where(_is(encoded, start, _EXIF), start + len(_EXIF), start))
-
-    return tf.cond(holds(encoded, b"EXIF"), search, lambda: 1)
+    return _in_chunks(encoded, b"EXIF", 12, 0, 4, lambda digits: 8 + (little_endian(digits) + 1) // 2 * 2)
 
 
 def upright(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
@@ -96,6 +74,26 @@ def _in_jpeg(encoded: tf.Tensor) -> tf.Tensor:
         return tf.where(is_end, NOWHERE, position + step)
 
     return _orientation_in_tiff(encoded, _walk(encoded, 2, is_sought, following) + 4 + len(_EXIF))
+
+
+def _in_chunks(
+    encoded: tf.Tensor,
+    name: bytes,
+    start: int,
+    name_at: int,
+    length_at: int,
+    step: Callable[[tf.Tensor], tf.Tensor],
+) -> tf.Tensor:
+    """The orientation in the chunk `name`; chunks begin at `start`, and `step` leads from one to the next by its length."""
+
+    def search() -> tf.Tensor:
+        def following(position: tf.Tensor) -> tf.Tensor:
+            return position + step(octets(encoded, position + length_at, 4))
+
+        content = 8 + _walk(encoded, start, lambda position: _is(encoded, position + name_at, name), following)
+        return _orientation_in_tiff(encoded, tf.where(_is(encoded, content, _EXIF), content + len(_EXIF), content))
+
+    return tf.cond(holds(encoded, name), search, lambda: 1)
 
 
 def _walk(

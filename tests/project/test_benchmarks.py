@@ -16,8 +16,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIGURES = {
-    "exact_search": ["gemm_ratio", "faiss_ratio"],
-    "ann_recall": ["recall", "speedup"],
+    "exact_search": ["gemm_ratio", "faiss_ratio", "gemm_ratio_many"],
+    "ann_recall": ["recall", "speedup", "speedup_built"],
     "descriptors": ["alexnet_conv_ratio", "gabor_speedup"],
     "growth": ["time_exponent", "memory_growth_mb"],
     "descriptor_choices": [],
@@ -51,5 +51,5 @@ def test_a_small_run_ends_with_its_figures(name, forked):
         low, high = values["spread"].get(figure, (values[figure],) * 2)
         assert low <= high
     assert all(math.isfinite(number) for number in numbers(values))
-    assert set(values["machine"]) == {"cpu", "cores", "memory_gb", "versions"}
+    assert set(values["machine"]) == {"cpu", "instructions", "cores", "memory_gb", "versions"}
     assert platform.node() not in last and str(ROOT) not in last

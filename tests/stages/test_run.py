@@ -233,12 +233,12 @@ def test_training_that_diverges_is_one_line_and_leaves_no_round(sjft, finished, 
     result = sjft("--quiet", "train", path, "--out", tmp_path / "run", "--set", "training.learning_rate=1e30")
     assert result.exit_code == 2
     (line,) = result.stderr.strip().splitlines()
-    assert "diverged in round 1" in line and "training.learning_rate is 1e+30" in line
+    assert "diverged in round 1" in line and "the learning rate is 1e+30" in line
     assert not list((tmp_path / "run").glob("checkpoints/*")) and not list((tmp_path / "run").glob("selection/*"))
 
 
 def test_a_round_draws_the_same_dropout_however_it_was_reached(finished):
-    from sjft_tf.stages.fitting import start_afresh
+    from sjft_tf.training.callbacks.restart import restart
 
     def answers(seed, before):
         image = keras.Input((4,))
@@ -246,7 +246,7 @@ def test_a_round_draws_the_same_dropout_however_it_was_reached(finished):
         model.compile(keras.optimizers.SGD())
         for _ in range(before):
             model(np.ones((8, 4)), training=True)
-        start_afresh(model, 0, seed)
+        restart(model, 0, seed)
         return np.array(model(np.ones((8, 4)), training=True))
 
     np.testing.assert_array_equal(answers((0, 1), before=0), answers((0, 1), before=3))
@@ -259,7 +259,7 @@ def test_other_arms_train_and_evaluate(sjft, finished, tmp_path, mode):
     result = sjft("--quiet", "run", path, "--out", tmp_path / "run", "--set", f"selection.mode={mode}")
     assert result.exit_code == 0, result.output
     history = RunFolder(tmp_path / "run").read_history()
-    assert (history[0]["source_loss"] is None) == (mode == "none")
+    assert ("source_loss" in history[0]) == (mode != "none")
     assert (tmp_path / "run" / "neighbors.npz").exists() == (mode == "random")
     assert config.load_experiment(tmp_path / "run" / "config.yaml").selection.mode == mode
 

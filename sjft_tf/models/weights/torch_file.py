@@ -74,8 +74,8 @@ def _read_zip(data: bytes) -> Any:
     def read(key: str, kind: str, _: int) -> np.ndarray:
         return np.frombuffer(archive.read(f"{roots[0]}data/{key}"), ("<" if order == b"little" else ">") + kind)
 
-    pickle = io.BytesIO(archive.read(roots[0] + "data.pkl"))
-    return pickled.load(pickle, _BUILDERS, lambda key: _Storage(*_checked(key), read))
+    stream = io.BytesIO(archive.read(roots[0] + "data.pkl"))
+    return pickled.load(stream, _BUILDERS, lambda key: _Storage(*_checked(key), read))
 
 
 def _read_pickles(data: bytes) -> Any:
@@ -117,8 +117,8 @@ def _checked(key: Any) -> tuple[str, str, int]:
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Stored:
     """`torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`."""
-    known = isinstance(storage, _Storage) and type(offset) is int and offset >= 0
-    if not known or not is_shape(shape) or not is_shape(strides) or len(shape) != len(strides):
+    is_known = isinstance(storage, _Storage) and is_shape((offset,)) and is_shape(shape) and is_shape(strides)
+    if not is_known or len(shape) != len(strides):
         raise ValueError("a tensor of an unknown form")
     reach = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if math.prod(shape) and reach >= storage.elements:

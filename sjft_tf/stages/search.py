@@ -35,6 +35,7 @@ from sjft_tf.retrieval import (
 )
 from sjft_tf.retrieval.specificity import Specificity
 from sjft_tf.selection import deepest_k
+from sjft_tf.stages.gallery import spread_positions
 from sjft_tf.stages.values import Description, Neighbors
 from sjft_tf.workspace import RunFolder, Workspace
 
@@ -203,17 +204,14 @@ def _specificity(workspace: Workspace, table: NeighborTable, divergences: np.nda
 
 
 def _sampled_divergences(workspace: Workspace, targets: np.ndarray, source: DescribedDomain) -> np.ndarray:
-    """Divergences of some target images from some source images, both spread evenly, `[n, m]`."""
-    sources = source.at(_spread(len(source), SAMPLED_SOURCES))
-    search = ExactSearch(targets[_spread(len(targets), SAMPLED_TARGETS)], _measure(workspace), depth=len(sources))
+    """`[n, m]`, of some target images from some source images, both spread evenly."""
+    sources = source.at(spread_positions(len(source), SAMPLED_SOURCES))
+    search = ExactSearch(
+        targets[spread_positions(len(targets), SAMPLED_TARGETS)], _measure(workspace), depth=len(sources)
+    )
     search.add(0, sources)
     table = search.table()  # as deep as the sample: every divergence, in another order
     return np.take_along_axis(table.divergences, np.argsort(table.indices, axis=1), axis=1)
-
-
-def _spread(n: int, count: int) -> np.ndarray:
-    """`[<= count]` int, positions spread evenly over `n` images."""
-    return np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))
 
 
 def _figures(workspace: Workspace, table: NeighborTable) -> dict[str, Any]:

@@ -79,7 +79,9 @@ def main() -> None:
     best = min((name for name in seconds if name not in ("search", "faiss")), key=lambda name: seconds[name].min())
     gemm_ratio, gemm_spread = measuring.ratio(seconds[best], seconds["search"])
     faiss_ratio, faiss_spread = measuring.ratio(seconds["faiss"], seconds["search"])
-    many = sources[np.random.default_rng(0).permutation(len(sources))[: 12 * len(targets) if given.small else MANY_TARGETS]]
+    many = sources[
+        np.random.default_rng(0).permutation(len(sources))[: 12 * len(targets) if given.small else MANY_TARGETS]
+    ]
     u = lifted(lift, many, sources[:1])[0]
     of_many = measuring.in_turns(
         MANY_TURNS,

@@ -91,7 +91,7 @@ def test_a_hostile_text_is_refused_in_one_line_that_names_the_place(case):
         ("a..b=1", "--set a..b=1: it has no key"),
         ("source=null", "a.yaml with --set source=null: selection.mode is selective and there is no source"),
         ("training={lr_step: 3, schedule: cosine}", "--set training={lr_step: 3, schedule: cosine}: training: lr_step"),
-        ("training.max_per_class=0", "--set training.max_per_class=0: training.max_per_class is 0; it must be greater than or equal to 1"),
+        ("training.max_per_class=0", "--set training.max_per_class=0: training.max_per_class is 0; it must be greater"),
         ("test.folder=x", "a.yaml, line 4 with --set test.folder=x: test: a domain takes exactly one"),
     ],
 )  # fmt: skip

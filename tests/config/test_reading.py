@@ -82,7 +82,11 @@ def test_differences_name_keys_and_both_values():
         ("seed: 0", "seed: -1", "seed is -1; it must be greater than or equal to 0"),
         ("seed: 0", "seed: 4294967296", "seed is 4294967296; it must be less than or equal to 4294967295"),
         ("{method: exact}", "{smoothing: autors}", "it must be a number or 'authors'; did you mean 'authors'"),
-        ("{method: exact}", "{smoothing: -1}", "retrieval.smoothing is -1; it must be greater than or equal to 0 or 'authors'"),
+        (
+            "{method: exact}",
+            "{smoothing: -1}",
+            "retrieval.smoothing is -1; it must be greater than or equal to 0 or 'authors'",
+        ),
         (
             "{bank: gabor",
             "{bank: keras, divergence: hellinger, backbone: x, layers: pooled, weights: y",

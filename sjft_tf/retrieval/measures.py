@@ -7,7 +7,7 @@ import numpy as np
 
 from sjft_tf.descriptors import FeatureExtractor, FilterBank
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval.divergence import AUTHORS_EPSILON, Smoothing
+from sjft_tf.retrieval.divergence import AUTHORS_EPSILON, SMOOTHING, Smoothing
 from sjft_tf.retrieval.lifting import DistanceLift, Lift, LogarithmLift
 from sjft_tf.retrieval.threads import Threads
 
@@ -21,13 +21,7 @@ class Measure(Protocol):
     """What a search must know of its descriptors."""
 
     def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
-        """Raise InputError unless these can be compared with others.
-
-        Args:
-            descriptors: `[n, ...]`.
-            side: "target" or "source", for the message.
-            like: descriptors of the target, which these must belong to; they themselves, for the target.
-        """
+        """Raise InputError unless the descriptors of a `side`, target or source, belong to the target's, `like`."""
 
     def lift(self, targets: np.ndarray) -> Lift:
         """A lift for these targets; of others the divergences are the same but for rounding."""
@@ -42,8 +36,8 @@ class HistogramMeasure:
 
     Args:
         channel_weights: `[D]` float, 1 / (channels in the channel's group).
-        divergence: "kl" or "hellinger".
-        smoothing: as in `symmetric_kl` and `squared_hellinger`.
+        divergence: "kl", of `symmetric_kl`, or "hellinger", of `squared_hellinger`.
+        smoothing: as there.
 
     Raises:
         InputError: a value is out of range.
@@ -51,7 +45,7 @@ class HistogramMeasure:
 
     channel_weights: np.ndarray
     divergence: Divergence = "kl"
-    smoothing: Smoothing = "authors"
+    smoothing: Smoothing = SMOOTHING
 
     def __post_init__(self) -> None:
         check_smoothing(self.divergence, self.smoothing)
@@ -116,7 +110,7 @@ class SquaredDistance:
 
 
 def measure_for(
-    bank: FilterBank | FeatureExtractor, *, divergence: Divergence = "kl", smoothing: Smoothing = "authors"
+    bank: FilterBank | FeatureExtractor, *, divergence: Divergence = "kl", smoothing: Smoothing = SMOOTHING
 ) -> Measure:
     """What the descriptors of a bank are compared by; pooled features are no histograms, and take neither setting.
 

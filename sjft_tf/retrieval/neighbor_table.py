@@ -125,26 +125,18 @@ class NeighborTable:
         strings = {name: str(value) for name, value in arrays.items() if name not in ("indices", "divergences")}
         return cls(arrays["indices"], arrays["divergences"], **strings)
 
-    def save(self, path: str | os.PathLike[str], *, made_from: str = "") -> None:
-        """Write the table as `.npz`; `made_from` is the hash of what it was made from."""
-        files.save_arrays(path, **self.arrays(), made_from=np.array(made_from))
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as `.npz`."""
+        files.save_arrays(path, **self.arrays())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, made_from: str | None = None) -> "NeighborTable":
-        """Read a table that `save` wrote.
-
-        Args:
-            path: the file.
-            made_from: if given, the hash that the file must carry.
+    def load(cls, path: str | os.PathLike[str]) -> "NeighborTable":
+        """Read a table that `save` wrote, or `neighbors.npz` of a run.
 
         Raises:
-            InputError: the file is missing, damaged, not a neighbor table, of a version that did not keep the domains'
-                fingerprints, or made from something else.
+            InputError: the file is missing, damaged, no neighbor table, or of a version that kept no fingerprints.
         """
-        arrays = files.load_arrays(path, {**cls.kinds(), "made_from": np.str_})
-        found = str(arrays.pop("made_from"))
-        if made_from is not None and found != made_from:
-            raise InputError(f"{path} was made from {found!r}, expected {made_from!r}")
+        arrays = files.load_arrays(path, cls.kinds())
         try:
             return cls.of_arrays(arrays)
         except InputError as error:

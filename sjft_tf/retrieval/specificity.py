@@ -47,11 +47,11 @@ class Specificity:
         """Measure the lists of a neighbor table.
 
         Args:
-            indices: `[n_target, max_k]` int, source indices in ascending divergence, none twice in a row.
+            indices: `[n_target, max_k]` int, of the table.
             labels: `[n_target]` int, the target's.
             n_source: number of source images.
             depth: length of the lists that are compared, in 1..max_k; K of the first round, say.
-            divergences: `[n, m]` float, of some target images from some source images, for `own_share`.
+            divergences: for `own_share`.
 
         Raises:
             InputError: there are fewer than two target images, or `depth` or an index is out of range.

@@ -33,11 +33,8 @@ def search_stream(
     """The `depth` nearest source images of every target image, as `search_exact` finds them.
 
     Args:
-        targets: the target's descriptors, `[n_target, ...]`, all of which stay in memory.
+        targets, measure, depth, hubness: as in `ExactSearch`.
         source: the images to search.
-        measure: by what descriptors are compared.
-        depth: neighbors of each target image.
-        hubness: as in `search_exact`.
         memory_gb: memory that the search may take, descriptors included, in 10^9 bytes; without influence on the table.
         state: where the search leaves how far it is, and from which it resumes.
         progress: told of the source images searched.
@@ -46,9 +43,7 @@ def search_stream(
         InputError: the descriptors do not belong to the measure, or so little memory does not suffice.
     """
     resident = (targets.nbytes + 2 * source.block_rows * source.row_bytes) / 1e9
-    search = ExactSearch(
-        targets, measure, depth=depth, hubness=hubness, memory_gb=memory_gb, resident_gb=resident
-    )  # fmt: skip
+    search = ExactSearch(targets, measure, depth=depth, hubness=hubness, memory_gb=memory_gb, resident_gb=resident)
     first = state.restore(search, source) if state else 0
     for start, descriptors in source.blocks(first, progress=progress):
         search.add(start, descriptors)
@@ -85,8 +80,3 @@ class SearchState:
         logger.info("search: resumes after %d source images", searched)
         search.resume(left["keys"])
         return searched
-
-    def remove(self) -> None:
-        """Delete the file, once there is a table."""
-        if os.path.exists(self.path):
-            os.unlink(self.path)

@@ -3,6 +3,8 @@
 So the merge of any lists is a sort, and depends neither on how a source was cut nor on the order of its parts.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from sjft_tf.retrieval.neighbor_table import NeighborTable
@@ -34,9 +36,9 @@ def values_of(keys: np.ndarray) -> np.ndarray:
     return (ordered ^ ((ordered >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
-def merge_keys(one: np.ndarray, other: np.ndarray, depth: int) -> np.ndarray:
-    """The `depth` smallest keys of each row of both, `[n, <= depth]` ascending; no pair may be in both."""
-    return np.sort(np.concatenate([one, other], axis=1), axis=1)[:, :depth]
+def merge_keys(lists: Iterable[np.ndarray], *, depth: int) -> np.ndarray:
+    """The `depth` smallest keys of each row of all lists, `[n, <= depth]` ascending; no pair may be in two of them."""
+    return np.sort(np.concatenate(list(lists), axis=1), axis=1)[:, :depth]
 
 
 def table_of(keys: np.ndarray, *, hubness: str = "none") -> NeighborTable:
@@ -55,7 +57,7 @@ class TopK:
     """
 
     def __init__(self, n: int, depth: int, width: int, *, least: float = -np.inf) -> None:
-        self._depth, self._room, self._least = depth, depth + max(depth // 4, 64), np.float32(least)
+        self._depth, self._room, self._least = depth, self._room_for(depth), np.float32(least)
         self._keys = np.full((n, self._room + width), _NONE)
         self._filled = np.zeros(n, np.int64)
         self._limits = np.full(n, np.inf, np.float32)  # what is above it is not among the nearest
@@ -63,7 +65,11 @@ class TopK:
     @staticmethod
     def bytes_for(n: int, depth: int, width: int) -> int:
         """Memory that it takes."""
-        return 8 * n * (depth + max(depth // 4, 64) + width)
+        return 8 * n * (TopK._room_for(depth) + width)
+
+    @staticmethod
+    def _room_for(depth: int) -> int:
+        return depth + max(depth // 4, 64)
 
     def offer(self, rows: slice, values: np.ndarray, first: int) -> None:
         """Take the values that may be among the nearest; different rows may be offered at the same time.

@@ -1,4 +1,4 @@
-"""Bin edges from the target's bounds and fine histogram, by specification 1.3. Pure NumPy.
+"""Bin edges from the target's bounds and fine histogram. Pure NumPy.
 
 The fine histogram divides each channel's bounds into I equal intervals; `histograms` counts it, and applies the edges.
 All functions take channels side by side.
@@ -6,12 +6,10 @@ All functions take channels side by side.
 
 import dataclasses
 import logging
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from sjft_tf import files
 from sjft_tf.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -43,19 +41,6 @@ class BinEdges:
     def bins(self) -> int:
         """Bins per channel."""
         return int(self.edges.shape[1]) + 1
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to an `.npz` file."""
-        files.save_arrays(path, lower=self.lower, upper=self.upper, edges=self.edges)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "BinEdges":
-        """Read what `save` wrote; `InputError` if the file is missing, damaged or inconsistent."""
-        arrays = files.load_arrays(path, dict.fromkeys(("lower", "upper", "edges"), np.float32))
-        try:
-            return cls(**arrays)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
 
 
 def quantile_edges(counts: np.ndarray, lower: np.ndarray, upper: np.ndarray, bins: int) -> np.ndarray:

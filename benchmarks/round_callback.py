@@ -16,13 +16,12 @@ from steps_of_training import tiny_model
 
 from sjft_tf.domains import image_batches
 from sjft_tf.images import center_view
-from sjft_tf.models import joint_model
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
-from sjft_tf.training import NeighborExpansion
+from sjft_tf.training import NeighborExpansion, joint_model
 
 BATCH, MAX_K, K0 = 64, 850, 20
-NET = {"backbone": "resnet18v2", "width": 0.5, "stem": "small", "image_size": 64}
+NET = {"trunk": "resnet18v2", "width": 0.5, "stem": "small", "image_size": 64}
 SMALL_NET = {"image_size": 16}
 
 

@@ -72,6 +72,23 @@ def _source_diverges(history: History, s: Setting, counts: Counts) -> str | None
     return None
 
 
+def _term_diverges(history: History, s: Setting, counts: Counts) -> str | None:
+    """Of further terms of the objective; target and source have rules of their own."""
+    n = len(history)
+    names = [key.removesuffix("_loss") for key in history[-1] if key.endswith("_loss")]
+    for name in names:
+        losses = [_number(entry.get(f"{name}_loss")) for entry in history]
+        if name in ("target", "source") or np.isnan(losses[:-1]).any():
+            continue
+        best = int(np.argmin(losses))
+        if not math.isfinite(losses[-1]) or losses[-1] > losses[best] + 0.1 * abs(losses[best]):
+            return (
+                f"the {name} loss rose from {losses[best]:.2f} in round {best + 1} to {losses[-1]:.2f} in round {n}: it "
+                "diverges; lower its weight or training.learning_rate"
+            )
+    return None
+
+
 def _inference_lags(history: History, s: Setting, counts: Counts) -> str | None:
     entry, right = history[-1], 1 - history[-1]["n_wrong"] / s.n_target
     if entry["target_accuracy"] - right < 0.1:
@@ -207,6 +224,6 @@ def _number(value: float | None) -> float:
 
 
 RULES: tuple[Callable[[History, Setting, Counts], str | None], ...] = (
-    _guesses, _source_diverges, _inference_lags, _overfits, _conflict, _settled_at_once, _stands_still, _capped,
-    _hardly_selects, _few_in_reach, _underfits,
+    _guesses, _source_diverges, _term_diverges, _inference_lags, _overfits, _conflict, _settled_at_once, _stands_still,
+    _capped, _hardly_selects, _few_in_reach, _underfits,
 )  # fmt: skip

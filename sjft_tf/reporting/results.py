@@ -62,13 +62,19 @@ def mean_class_standard_error(confusion: np.ndarray) -> float:
     return float(np.sqrt(variances.sum()) / seen.sum())
 
 
-def joined_curve(curves: Sequence[Mapping[str, Any]], head: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The loss of one head over all rounds on one axis of steps.
+def term_names(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The terms of the objective whose loss the history has, in its order: "target", "source", ..."""
+    losses = [key for entry in history for key, value in entry.items() if key.endswith("_loss") and value is not None]
+    return [key.removesuffix("_loss") for key in dict.fromkeys(losses)]
+
+
+def joined_curve(curves: Sequence[Mapping[str, Any]], term: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The loss of one term over all rounds on one axis of steps.
 
     Args:
         curves: one `{"step": [...], "target": [...], "source": [...]}` a round. Steps may restart each round or
             count on.
-        head: "target" or "source"; a round that lacks it adds nothing.
+        term: its name; a round that lacks it adds nothing.
 
     Returns:
         Steps and losses, `[n]` float64 each, and the last step of every round but the final one, `[rounds - 1]`.
@@ -76,7 +82,7 @@ def joined_curve(curves: Sequence[Mapping[str, Any]], head: str) -> tuple[np.nda
     steps, losses, ends = [np.empty(0)], [np.empty(0)], [0.0]
     for curve in curves:
         step = np.asarray(curve["step"], np.float64)
-        loss = np.array(curve.get(head) or [], np.float64)
+        loss = np.array(curve.get(term) or [], np.float64)
         if len(step) and step[0] <= ends[-1]:
             step = step + ends[-1]
         if len(loss) == len(step):

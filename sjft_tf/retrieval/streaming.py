@@ -6,6 +6,7 @@ table is the same to the bit however often the search was stopped.
 
 import logging
 import os
+import pathlib
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class SearchState:
     """
 
     def __init__(self, path: str | os.PathLike[str], made_from: str) -> None:
-        self.path, self._made_from = path, made_from
+        self.path, self._made_from = pathlib.Path(path), made_from
 
     def save(self, search: ExactSearch, searched: int) -> None:
         """Leave the lists of the first `searched` images."""

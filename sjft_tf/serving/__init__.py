@@ -1,6 +1,6 @@
 """What leaves the house: a classifier, single or fused, as plain Keras and as a SavedModel taking image bytes; its card.
 
-Running a server, and the run folder that an export is made from, are other people's and other rooms' business.
+Running a server, and the run folder that an export is made from, are not its business.
 """
 
 from sjft_tf.serving.card import Card, DataRow, MemberRow

@@ -13,16 +13,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from sjft_tf.config import Experiment, Mode
 from sjft_tf.errors import InputError
 from sjft_tf.progress import watching
-from sjft_tf.stages.fitting import Fitting
-from sjft_tf.stages.train import make_selection
-from sjft_tf.training import devices, largest_side, replica_batches
-from sjft_tf.workspace import RunFolder, Workspace
+from sjft_tf.stages.fitting import compile_model, make_selection, round_data
+from sjft_tf.training import JointModel, devices, largest_side, replica_batches, step_function
+from sjft_tf.training.accumulation import part
+from sjft_tf.training.objectives import has_source
+from sjft_tf.workspace import RunFolder, Workspace, initial_model
 from sjft_tf.workspace.models import jit_compile, precision
 
 Batch = tuple[tf.Tensor, dict, dict]
@@ -145,22 +145,26 @@ def _advice_on_cpu(found: Profile) -> str:
 
 def _profile(workspace: Workspace, steps: int) -> Profile:
     e, t = workspace.experiment, workspace.experiment.training
-    fitting, selection = Fitting(workspace, ""), make_selection(workspace, None)
-    strategy, compiled = fitting.strategy, jit_compile(t, fitting.strategy)
+    selection, model, strategy = make_selection(workspace, None), initial_model(workspace), devices.strategy()
+    compiled = jit_compile(t, strategy)
+    with strategy.scope():
+        compile_model(e, model, jit_compile=compiled)
+    step = step_function(model)
 
     def batches() -> Iterator:
-        return replica_batches(strategy, lambda shard: fitting.dataset(selection, shard=shard))
+        return replica_batches(
+            strategy, lambda shard: round_data(e, model, workspace.target, workspace.source, selection, shard)
+        )
 
-    fitting.start_round(0)
     with strategy.scope(), watching("profile", "measurements") as progress:
         batch = next(batches())
         groups: list[Callable[[], list[Callable]]] = [  # each makes the iterator that it works on, and then lets it go
             lambda: [functools.partial(next, batches())],
             lambda: [
                 on_one_batch(strategy, function, batch, compiled=compiled)
-                for function in (gradients_of(fitting.model), fitting.model.train_step)
+                for function in (gradients_of(model), model.train_step)
             ],
-            lambda: [functools.partial(fitting.step, batches())],
+            lambda: [functools.partial(step, batches())],
         ]
         seconds: list[float] = []
         for number, begin in enumerate(groups):
@@ -178,13 +182,13 @@ def _profile(workspace: Workspace, steps: int) -> Profile:
     )  # fmt: skip
 
 
-def gradients_of(model: keras.Model) -> Callable[[Batch], list[tf.Tensor]]:
-    """A function of a batch: forward and backward pass, without metrics; of several micro-batches the first alone."""
+def gradients_of(model: JointModel) -> Callable[[Batch], list[tf.Tensor]]:
+    """A function of a batch: forward and backward pass, without metrics; of several batches of an update the first alone."""
 
     def gradients(batch: Batch) -> list[tf.Tensor]:
-        if len(batch[0].shape) == 5:
-            batch = tf.nest.map_structure(lambda rows: rows[:, 0], batch)
-        images, labels, weights = batch
+        images, labels, weights = tf.nest.map_structure(
+            lambda rows: part(rows, 0, model.iter_size, in_pairs=has_source(model.terms)), batch
+        )
         with tf.GradientTape() as tape:
             outputs = model(images, training=True)
             loss = model.compute_loss(images, labels, outputs, weights, training=True)

@@ -6,12 +6,11 @@ import keras
 import tensorflow as tf
 
 from sjft_tf.config import TrainingConfig
-from sjft_tf.models import joint_model
-from sjft_tf.training import devices
+from sjft_tf.training import JointModel, devices, joint_model
 from sjft_tf.workspace.workspace import Workspace
 
 
-def initial_model(workspace: Workspace, strategy: tf.distribute.Strategy | None = None) -> keras.Model:
+def initial_model(workspace: Workspace, strategy: tf.distribute.Strategy | None = None) -> JointModel:
     """The joint model with its initial weights; equal seeds give equal weights.
 
     Args:
@@ -36,10 +35,12 @@ def initial_model(workspace: Workspace, strategy: tf.distribute.Strategy | None 
             stem=settings.stem,
             bn=settings.bn,
             bn_momentum=settings.bn_momentum,
+            source_weight=experiment.training.source_loss_weight,
+            iter_size=experiment.training.iter_size,
         )
 
 
-def model_of_round(workspace: Workspace, number: int) -> keras.Model:
+def model_of_round(workspace: Workspace, number: int) -> JointModel:
     """A joint model with the weights that round `number`, from 0, left."""
     model = initial_model(workspace)
     model.load_weights(workspace.folder.weights(number))

@@ -7,6 +7,7 @@ from sjft_tf.reporting.results import (
     class_results,
     joined_curve,
     mean_class_standard_error,
+    term_names,
     worst_classes,
 )
 
@@ -83,3 +84,8 @@ def test_a_loss_that_json_had_to_drop_is_a_gap():
 def test_averaging_keeps_a_short_curve_and_takes_means_of_equal_parts_of_a_long_one():
     assert averaged(np.array([1.0, 5.0]), at_most=2).tolist() == [1, 5]
     assert averaged(np.arange(12.0), at_most=3).tolist() == [1.5, 5.5, 9.5]
+
+
+def test_terms_are_those_whose_loss_some_round_has():
+    history = [{"target_loss": 1.0, "source_loss": None, "loss_curve": {}}, {"target_loss": 1.0, "rotation_loss": 0.5}]
+    assert term_names(history) == ["target", "rotation"]

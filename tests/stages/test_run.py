@@ -2,14 +2,12 @@
 
 import html
 import json
-import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
@@ -188,17 +186,16 @@ def test_the_same_seed_gives_the_same_outputs_and_another_seed_others(sjft, fini
     )
 
 
-def test_killed_when_the_metrics_appear_the_same_command_finishes_with_the_same_outputs(sjft, finished, tmp_path):
+def test_killed_when_the_metrics_appear_the_same_command_finishes_with_the_same_outputs(
+    sjft, forked, finished, tmp_path
+):
     path, run, _ = finished
     out = tmp_path / "run"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sjft_tf.cli", "run", str(path), "--out", str(out)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    while not (out / "metrics.json").exists() and process.poll() is None:
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    killed = forked("from sjft_tf.cli import main; main()", "run", path, "--out", out)
+    while not (out / "metrics.json").exists() and killed.wait(0.002) is None:
+        pass
+    killed.process.kill()
+    assert killed.wait() == -signal.SIGKILL, killed.errors
     result = sjft("run", path, "--out", out)
     assert result.exit_code == 0, result.output
     _assert_same_outputs(run, out)
@@ -236,12 +233,12 @@ def test_training_that_diverges_is_one_line_and_leaves_no_round(sjft, finished, 
     result = sjft("--quiet", "train", path, "--out", tmp_path / "run", "--set", "training.learning_rate=1e30")
     assert result.exit_code == 2
     (line,) = result.stderr.strip().splitlines()
-    assert "diverged in round 1" in line and "training.learning_rate is 1e+30" in line
+    assert "diverged in round 1" in line and "the learning rate is 1e+30" in line
     assert not list((tmp_path / "run").glob("checkpoints/*")) and not list((tmp_path / "run").glob("selection/*"))
 
 
 def test_a_round_draws_the_same_dropout_however_it_was_reached(finished):
-    from sjft_tf.stages.fitting import start_afresh
+    from sjft_tf.training.callbacks.restart import restart
 
     def answers(seed, before):
         image = keras.Input((4,))
@@ -249,7 +246,7 @@ def test_a_round_draws_the_same_dropout_however_it_was_reached(finished):
         model.compile(keras.optimizers.SGD())
         for _ in range(before):
             model(np.ones((8, 4)), training=True)
-        start_afresh(model, 0, seed)
+        restart(model, 0, seed)
         return np.array(model(np.ones((8, 4)), training=True))
 
     np.testing.assert_array_equal(answers((0, 1), before=0), answers((0, 1), before=3))
@@ -262,7 +259,7 @@ def test_other_arms_train_and_evaluate(sjft, finished, tmp_path, mode):
     result = sjft("--quiet", "run", path, "--out", tmp_path / "run", "--set", f"selection.mode={mode}")
     assert result.exit_code == 0, result.output
     history = RunFolder(tmp_path / "run").read_history()
-    assert (history[0]["source_loss"] is None) == (mode == "none")
+    assert ("source_loss" in history[0]) == (mode != "none")
     assert (tmp_path / "run" / "neighbors.npz").exists() == (mode == "random")
     assert config.load_experiment(tmp_path / "run" / "config.yaml").selection.mode == mode
 

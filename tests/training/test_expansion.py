@@ -9,7 +9,8 @@ from sjft_tf.errors import InputError
 from sjft_tf.images import center_view, decode
 from sjft_tf.inference import predict
 from sjft_tf.selection import Selection, entropy, expand_counts
-from sjft_tf.training import NeighborExpansion, joint_dataset, joint_loss, joint_metrics, joint_sgd
+from sjft_tf.training import JointModel, NeighborExpansion, caffe_sgd, joint_dataset, joint_terms
+from sjft_tf.training.objectives import losses
 
 
 def _by_hand(model, domain, size):
@@ -27,10 +28,11 @@ def test_predict_equals_a_forward_pass_over_center_views(model, target):
 
 def test_fit_with_the_callback_expands_k_by_the_models_own_entropies(model, target, source, table):
     selection = Selection(table, k0=2)
-    model.compile(joint_sgd(0.05), joint_loss(), weighted_metrics=joint_metrics(), jit_compile=False)
+    model = JointModel(model.input, model.output)
+    model.compile(caffe_sgd(0.05))
     callback = NeighborExpansion(selection, target, batch_size=7)
-    data = joint_dataset(target, source, selection, batch_size=4, image_size=16)
-    history = model.fit(data, epochs=1, steps_per_epoch=3, callbacks=[callback], verbose=0).history
+    data = joint_dataset(target, source, selection, batch_size=4, image_size=16, steps=3)
+    history = model.fit(data, epochs=1, callbacks=[callback], verbose=0).history
     probabilities = _by_hand(model, target, 16)
     correct = probabilities.argmax(-1) == target.labels
     np.testing.assert_allclose(callback.entropies, entropy(probabilities), atol=1e-5)
@@ -45,36 +47,26 @@ def test_fit_with_the_callback_expands_k_by_the_models_own_entropies(model, targ
     assert {"target_accuracy", "source_accuracy"} <= set(history)
 
 
-def test_two_runs_from_one_seed_end_in_the_same_weights(model, target, source, table):
-    def trained():
+@pytest.mark.arithmetic
+def test_two_runs_from_one_seed_end_in_the_same_weights_and_each_round_draws_by_its_k(model, target, source, table):
+    """Also with a plain Keras model, which needs to be told its losses."""
+
+    def trained(epochs):
         keras.utils.set_random_seed(0)
         again, selection = keras.models.clone_model(model), Selection(table, k0=2)
-        again.compile(joint_sgd(0.05), joint_loss(), weighted_metrics=joint_metrics(), jit_compile=False)
-        data = joint_dataset(target, source, selection, batch_size=4, image_size=16)
-        callback = NeighborExpansion(selection, target)
-        again.fit(data, epochs=2, steps_per_epoch=4, callbacks=[callback], verbose=0)
-        return again.get_weights(), selection.counts
+        again.compile(caffe_sgd(0.05), losses(joint_terms()), jit_compile=False)
+        data = joint_dataset(target, source, selection, batch_size=4, image_size=16, steps=4)
+        for epoch in epochs:
+            again.fit(data, initial_epoch=epoch[0], epochs=epoch[1], callbacks=[NeighborExpansion(selection, target)],
+                      shuffle=False, verbose=0)  # fmt: skip
+        return again.get_weights(), selection
 
-    (one, k_one), (other, k_other) = trained(), trained()
-    np.testing.assert_array_equal(k_one, k_other)
-    for a, b in zip(one, other, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_one_fit_after_the_other_counts_steps_from_zero(model, target, source, table):
-    selection = Selection(table, k0=2)
-    model.compile(joint_sgd(0.0), joint_loss(), weighted_metrics=joint_metrics(), jit_compile=False)
-    data = joint_dataset(target, source, selection, batch_size=4, image_size=16)
-    callback = NeighborExpansion(selection, target)
-    for _ in range(2):
-        model.fit(data, epochs=1, steps_per_epoch=3, callbacks=[callback], verbose=0)
-    assert selection.round == 2
-    targets, uniforms = np.arange(12), np.full(12, 0.99)
-    of_round_1 = selection.draw(targets, uniforms, step=2, since=1)
-    of_round_2 = selection.draw(targets, uniforms, step=3, since=1)
-    assert (selection.counts == 12).any()  # wrong twice, so K grew twice
-    np.testing.assert_array_equal(of_round_2, selection.draw(targets, uniforms))
-    assert (of_round_1 != of_round_2).any()
+    one, other, in_two = trained([(0, 2)]), trained([(0, 2)]), trained([(0, 1), (1, 2)])
+    assert one[1].round == in_two[1].round == 2 and (one[1].counts == 12).any()
+    for weights, selection in (other, in_two):
+        np.testing.assert_array_equal(selection.counts, one[1].counts)
+        for a, b in zip(one[0], weights, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_a_selection_for_other_images_is_refused(target, source, table):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -11,11 +12,8 @@ from sjft_tf.domains import Domain, read_encoded
 from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection
 from sjft_tf.training.augmentation import GEOMETRIES, augmented_crop, recolored
+from sjft_tf.training.objectives import Term, has_source, joint_terms, masks
 from sjft_tf.training.sampling import NUMBERS, TARGET_SAMPLINGS, sample_batch
-
-# More batches than the pipeline can have in flight: so many steps after its end a round's K still holds in an
-# endless dataset, and which K a step draws by does not depend on how far the pipeline happened to work ahead.
-LOOKAHEAD = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +35,11 @@ def joint_dataset(
     source: Domain | None,
     selection: Selection,
     *,
+    steps: int,
     batch_size: int = 20,
     iter_size: int = 1,
     image_size: int = 224,
-    steps: int | None = None,
-    first_step: int = 0,
+    terms: Sequence[Term] | None = None,
     seed: int = 0,
     geometry: str = "scale",
     color: float = 0.0,
@@ -50,55 +48,54 @@ def joint_dataset(
     max_per_class: int | None = None,
     shard: Shard | None = None,
 ) -> tf.data.Dataset:
-    """Batches for two heads: target images, and for each of them one of the source images that it may draw.
+    """One round for a joint model: target images, and for each of them one of the source images that it may draw.
 
     Each pass over the target visits every image once. Rows are interleaved T, S, T, S, so that any even split over
-    replicas holds both domains in equal number; a row's weight is 0 for the other domain's head, whose label there is a
-    valid dummy, 0. With Keras' default reduction the loss is then `0.5 mean(target) + 0.5 mean(source)`.
-    In selection mode `none` a batch holds the `batch_size / 2` target images alone, and no `source` key; it is for
-    `joint_model(source_classes=None)`, `joint_loss(("target",))` and `joint_metrics(("target",))`.
+    replicas holds both domains in equal number. A row's weight is 0 for a term that it does not belong to, and its label
+    there a valid dummy, 0. With Keras' default reduction the loss is then `0.5 mean(target) + 0.5 mean(source)`.
+    In selection mode `none` a batch holds the `batch_size / 2` target images alone.
 
-    What a step holds is a pure function of (seed, round, step) and K. With `steps`, the dataset is one round, made
-    afresh each time it is iterated over: `fit(data, epochs=rounds)`. Without, it is endless, for
-    `fit(data, epochs=rounds, steps_per_epoch=...)`; then a round's new K holds from its step `LOOKAHEAD` (32) on,
-    because the batches before may be in flight already, and round stands for the one in which `fit` began.
+    What a step holds is a pure function of (seed, round, step) and K. An iteration over the dataset is one epoch of `fit`:
+    when it begins it asks the selection for the round, and for the step of it to begin at, which is 0 unless a `Checkpoint`
+    has restored another. It has `steps` elements in any case, because Keras wants to know how many; `Checkpoint` ends a
+    resumed epoch where its round ends.
 
     Args:
         target: the target domain.
         source: the source domain; not used in mode `none`.
         selection: says which source images each target image may draw; its K may change between rounds.
+        steps: updates of a round.
         batch_size: rows of a batch, even.
-        iter_size: batches for one update, which lie on the second axis; for a `JointModel`. With 1 there is no such axis.
+        iter_size: batches for one update, whose rows lie in one batch of `iter_size * batch_size`; for a `JointModel` with
+            the same `iter_size`. Its i-th batch has every `iter_size`-th pair of a target and a source row.
         image_size: side of the images in pixels.
-        steps: updates in the dataset.
-        first_step: the update to begin at, to go on within a round; needs `steps`, and is counted in them.
+        terms: the model's objective, `model.terms`; None: the two of the paper.
         seed: decides order, draws and augmentation.
         geometry: of the random crop, see `augmented_crop`.
         color, pca_noise: strength of changes of color, see `recolored`.
-        target_sampling: `"level"` shows a target image K / k0 times a pass (specification 6.4), `"uniform"` once.
-        max_per_class: target images of one class in a batch (specification 4.3); None: as they come.
+        target_sampling: `"level"` shows a target image K / k0 times a pass, as the authors' code does, `"uniform"` once.
+        max_per_class: target images of one class in a batch, 2 in the authors' code; None: as they come.
         shard: of several workers, which rows to make; each worker makes its own.
 
     Returns:
-        A dataset of `(images, labels, weights)`: `[batch_size, image_size, image_size, 3]` float32 in 0..255, and
-        dictionaries with the keys `target`, `source` of `[batch_size]` int32 and float32. With `iter_size` n above 1,
-        `[batch_size, n, ...]`.
+        A dataset of `(images, labels, weights)`: `[rows, image_size, image_size, 3]` float32 in 0..255, and dictionaries
+        with a key for each term of `[rows]` int32, the class in the row's own domain, and float32, 0 or 1.
 
     Raises:
-        InputError: an odd batch size, no source, a selection for another number of images, an impossible option, or
-            replicas that would not get equal numbers of target and source images.
+        InputError: an odd batch size, no source, a selection for another number of images, an impossible option, terms of
+            rows that are not there, or replicas that would not get equal numbers of target and source images.
     """
     source = None if selection.mode == "none" else source
     shard = shard or Shard()
+    terms = joint_terms(source=source is not None) if terms is None else tuple(terms)
     _check(target, source, selection, batch_size, shard)
-    _check_options(iter_size, steps, first_step, geometry, target_sampling)
+    _check_options(steps, iter_size, geometry, target_sampling, terms, source)
     draw = functools.partial(
         sample_batch, selection, seed, n_target=len(target), pairs=batch_size // 2,
         target_sampling=target_sampling, max_per_class=max_per_class, labels=target.labels,
     )  # fmt: skip
-    rows = batch_size if source is not None else batch_size // 2
-    sampled = _sampled(draw, selection, rows, iter_size, steps, first_step, shard)
-    encoded = sampled.map(
+    rows = iter_size * (batch_size if source is not None else batch_size // 2)
+    encoded = _sampled(draw, selection, rows, iter_size, steps, shard).map(
         lambda indices, is_target, numbers: _encoded_rows(target, source, indices, is_target, numbers),
         num_parallel_calls=2,
     )
@@ -107,56 +104,54 @@ def joint_dataset(
             **row,
             "image": augmented_crop(row["image"], row["numbers"], image_size=image_size, geometry=geometry),
         },
-        num_parallel_calls=min(os.cpu_count() or 1, 8 * rows),
+        num_parallel_calls=min(os.cpu_count() or 1, 8 * rows // iter_size),
     )
-    heads = ("target",) if source is None else ("target", "source")
-    rows //= shard.workers * shard.replicas
-    shape = (rows, iter_size) if iter_size > 1 else (rows,)
-    batches = images.batch(rows * iter_size, drop_remainder=True).map(
-        lambda batch: _keras_batch(batch, heads, shape, color, pca_noise), num_parallel_calls=2
+    batches = images.batch(rows // (shard.workers * shard.replicas), drop_remainder=True).map(
+        lambda batch: _keras_batch(batch, terms, color, pca_noise), num_parallel_calls=2
     )
-    length = tf.data.INFINITE_CARDINALITY if steps is None else (steps - first_step) * shard.replicas
     # Keras restarts a dataset whose length it knows, and warns of others when they end.
-    return batches.prefetch(max(1, 4 // iter_size)).apply(tf.data.experimental.assert_cardinality(length))
+    return batches.prefetch(max(1, 4 // iter_size)).apply(
+        tf.data.experimental.assert_cardinality(steps * shard.replicas)
+    )
 
 
 def _sampled(
-    draw: functools.partial,
-    selection: Selection,
-    rows: int,
-    iter_size: int,
-    steps: int | None,
-    first_step: int,
-    shard: Shard,
+    draw: functools.partial, selection: Selection, rows: int, iter_size: int, steps: int, shard: Shard
 ) -> tf.data.Dataset:
-    """Each step's rows: index in their domain, whether that is the target, numbers; `[rows, iter_size]`, flattened."""
-    began = selection.round
+    """Each step's rows: index in their domain, whether that is the target, numbers; `[rows]`, of one worker."""
     share = slice(rows // shard.workers * shard.worker, rows // shard.workers * (shard.worker + 1))
 
-    def sample(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        nonlocal began
-        number = int(step)
-        if number == 0 or steps is not None:
-            began = selection.round
-        counts_step = max(number - LOOKAHEAD, 0) if steps is None else None
-        batches = [draw(began, number * iter_size + i, counts_step=counts_step) for i in range(iter_size)]
+    def sample(round: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        batches = [draw(int(round), int(step) * iter_size + i) for i in range(iter_size)]
         sides = [[batch.targets for batch in batches], [batch.sources for batch in batches]]
         pairs = np.stack([side for side in sides if side[0].size], axis=-1)  # [iter_size, pairs, domains]
         is_target = np.broadcast_to(np.arange(pairs.shape[-1]) == 0, pairs.shape)
-        numbers = np.stack([batch.numbers for batch in batches], axis=1)
-        flat = [column.reshape(iter_size, rows).T[share].reshape(-1) for column in (pairs, is_target)]
-        return flat[0].astype(np.int32), flat[1], numbers[share].reshape(-1, NUMBERS)
+        numbers = np.stack([batch.numbers for batch in batches]).reshape(*pairs.shape, NUMBERS)
+        # every iter_size-th pair belongs to one batch
+        indices, is_target, numbers = (np.moveaxis(part, 0, 1) for part in (pairs, is_target, numbers))
+        return (
+            indices.reshape(rows)[share].astype(np.int32),
+            is_target.reshape(rows)[share],
+            numbers.reshape(rows, NUMBERS)[share],
+        )
 
-    def sample_in_graph(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        indices, is_target, numbers = tf.numpy_function(sample, [step], (tf.int32, tf.bool, tf.float32))
+    def sample_in_graph(round: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        indices, is_target, numbers = tf.numpy_function(sample, [round, step], (tf.int32, tf.bool, tf.float32))
         return (
             tf.ensure_shape(indices, (None,)),
             tf.ensure_shape(is_target, (None,)),
             tf.ensure_shape(numbers, (None, NUMBERS)),
         )
 
-    dataset = tf.data.Dataset.counter() if steps is None else tf.data.Dataset.range(first_step, steps)
-    return dataset.map(sample_in_graph)
+    def position(_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        held = tf.numpy_function(lambda: np.array([selection.round, selection.first_step]), [], tf.int64)
+        return tf.ensure_shape(held, (2,))[0], tf.ensure_shape(held, (2,))[1]
+
+    begin = tf.data.Dataset.from_tensors(0).map(position)  # read when an iteration begins
+    places = begin.flat_map(
+        lambda round, first: tf.data.Dataset.range(steps).map(lambda number: (round, first + number))
+    )
+    return places.map(sample_in_graph)
 
 
 def _encoded_rows(
@@ -175,15 +170,12 @@ def _encoded_rows(
 
 
 def _keras_batch(
-    batch: dict[str, tf.Tensor], heads: tuple[str, ...], shape: tuple[int, ...], color: float, pca_noise: float
+    batch: dict[str, tf.Tensor], terms: Sequence[Term], color: float, pca_noise: float
 ) -> tuple[tf.Tensor, dict, dict]:
     images = recolored(batch["image"], batch["numbers"], color=color, pca_noise=pca_noise)
-    images = tf.reshape(images, (*shape, *images.shape[1:]))
-    is_target, label = tf.reshape(batch["is_target"], shape), tf.reshape(batch["label"], shape)
-    masks = {head: is_target == (head == "target") for head in heads}
-    labels = {head: tf.where(masks[head], label, 0) for head in heads}
-    weights = {head: tf.cast(masks[head], tf.float32) for head in heads}
-    return images, labels, weights
+    counted = masks(terms, batch["is_target"])
+    labels = {name: tf.where(mask, batch["label"], 0) for name, mask in counted.items()}
+    return images, labels, {name: tf.cast(mask, tf.float32) for name, mask in counted.items()}
 
 
 def check_split(name: str, batch_size: int, replicas: int) -> None:
@@ -209,14 +201,18 @@ def _check(target: Domain, source: Domain | None, selection: Selection, batch_si
         raise InputError(f"the selection is for {selection.n_source} source images; {source.name} has {len(source)}")
 
 
-def _check_options(iter_size: int, steps: int | None, first_step: int, geometry: str, target_sampling: str) -> None:
-    if iter_size < 1:
-        raise InputError(f"iter_size is {iter_size}; it must be 1 or more")
-    if first_step and not 0 <= first_step < (steps or 0):
-        raise InputError(f"first_step is {first_step}; it must be less than steps, which is {steps}")
+def _check_options(
+    steps: int, iter_size: int, geometry: str, target_sampling: str, terms: Sequence[Term], source: Domain | None
+) -> None:
+    for name, number in (("steps", steps), ("iter_size", iter_size)):
+        if number < 1:
+            raise InputError(f"{name} is {number}; it must be 1 or more")
     for name, value, known in (
         ("geometry", geometry, GEOMETRIES),
         ("target_sampling", target_sampling, TARGET_SAMPLINGS),
     ):
         if value not in known:
             raise InputError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
+    if has_source(terms) != (source is not None):
+        there = "there is a source" if source is not None else "selection mode 'none' draws no source images"
+        raise InputError(f"the terms count rows {', '.join(sorted({term.rows for term in terms}))}, but {there}")

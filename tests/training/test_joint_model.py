@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 
 from sjft_tf.errors import InputError
-from sjft_tf.models import PerDomainBatchNormalization, classifier, joint_model, load_weights
+from sjft_tf.models import PerDomainBatchNormalization, classifier, load_weights
 from sjft_tf.models.backbones import scaled
+from sjft_tf.training import caffe_sgd, joint_model
 
 TINY = {"width": 1 / 16, "image_size": 32, "stem": "small"}
 
@@ -192,4 +193,104 @@ def test_saved_classifiers_load_in_plain_keras_and_answer_the_same(images, tmp_p
         np.savez(tmp_path / f"{name}.npz", images=images, logits=single(images))
     command = [sys.executable, "-c", PLAIN_KERAS, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_trunk_of_ones_own_with_features_or_a_map_keeps_its_layers_and_weights(images):
+    image = keras.Input((32, 32, 3))
+    feature_map = keras.layers.Conv2D(4, 3, name="conv")(keras.layers.Rescaling(1 / 255)(image))
+    for output in (feature_map, keras.layers.GlobalMaxPooling2D()(feature_map)):
+        trunk = keras.Model(image, output, name="mine")
+        joint = joint_model(trunk, target_classes=3, source_classes=5)
+        assert joint.get_layer("conv") is trunk.get_layer("conv") and joint.name == "mine_joint"
+        features = trunk(images).numpy()
+        features = features.mean((1, 2)) if features.ndim == 4 else features
+        for name, logits in joint(images).items():
+            kernel, bias = joint.get_layer(name).get_weights()
+            np.testing.assert_allclose(logits, features @ kernel + bias, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("bn", ["mixed", "frozen", "per_domain"])
+def test_a_trunk_of_ones_own_is_normalized_as_asked(bn, rng):
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.BatchNormalization(momentum=0.7, name="bn")(image)
+    trunk = keras.Model(image, keras.layers.BatchNormalization(momentum=0.8, name="last")(x))
+    joint = joint_model(trunk, target_classes=3, source_classes=5, bn=bn, iter_size=2)
+    first, last = normalizations(joint)
+    assert (first.momentum, last.momentum) == (0.7, 0.8) and first.trainable == (bn != "frozen")
+    assert isinstance(first, PerDomainBatchNormalization) == (bn == "per_domain")
+    joint.compile("sgd")
+    rows = rng.uniform(0, 255, (8, 8, 8, 3)).astype(np.float32)
+    zeros, ones = ({name: fill(8) for name in joint.output} for fill in (np.zeros, np.ones))
+    joint.fit(rows, zeros, sample_weight=ones, batch_size=8, shuffle=False, verbose=0)
+    pairs = rows.reshape(2, 2, 2, 8, 8, 3)  # a pair for each batch, in turn
+    of_batch = pairs.mean((0, 2, 3, 4)) if bn == "mixed" else pairs[:, :, 0].mean((0, 2, 3))
+    expected = 0.0 if bn == "frozen" else 0.7 * 0.3 * of_batch[0] + 0.3 * of_batch[1]
+    np.testing.assert_allclose(first.moving_mean, np.broadcast_to(expected, 3), rtol=1e-4)
+
+
+def test_what_is_no_trunk_is_named():
+    image = keras.Input((8, 8, 3))
+    cases = {
+        "it must take images": keras.Model(flat := keras.Input((4,)), keras.layers.Dense(2)(flat)),
+        "has 2 outputs": keras.Model(image, [image, image + 1]),
+        r"the trunk's output is \[None, 8, 3\]": keras.Model(image, image[:, 0]),
+        "it must be a functional model": keras.layers.Dense(3),
+    }
+    for message, trunk in cases.items():
+        with pytest.raises(InputError, match=message):
+            joint_model(trunk, target_classes=3, source_classes=5)
+
+
+def test_a_backbone_of_keras_hub_is_a_trunk(images):
+    # Its requirement tensorflow-text brings TensorFlow's large build along, so no extra has it; without deps it suffices.
+    keras_hub = pytest.importorskip("keras_hub")
+    backbone = keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 64],
+        stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], block_type="basic_block", image_shape=(32, 32, 3),
+        use_pre_activation=True,
+    )  # fmt: skip
+    for bn in ("mixed", "per_domain"):
+        joint = joint_model(backbone, target_classes=3, source_classes=5, bn=bn, iter_size=2)
+        joint.compile("sgd")
+        rows = np.concatenate([images, images])[:4]
+        zeros, ones = ({name: fill(4) for name in joint.output} for fill in (np.zeros, np.ones))
+        history = joint.fit(rows, zeros, sample_weight=ones, batch_size=4, verbose=0).history
+        assert np.isfinite(history["loss"][0]) and len(normalizations(joint)) > 3
+        assert classifier(joint)(images).shape == (3, 3)
+
+
+RELOADED = """
+import sys, keras, numpy as np
+import sjft_tf.training
+model, arrays = keras.saving.load_model(sys.argv[1] + "/joint.keras"), np.load(sys.argv[1] + "/arrays.npz")
+for name, logits in model(arrays["images"]).items():
+    np.testing.assert_allclose(logits, arrays[name], rtol=1e-5, atol=1e-6)
+assert type(model).__name__ == "JointModel" and model.iter_size == 2 and model.compiled
+assert [(term.name, term.rows, term.weight) for term in model.terms] == [("target",) * 2 + (1,), ("source",) * 2 + (3,)]
+assert int(model.optimizer.iterations) == 1 and model.optimizer.head_learning_rate == 2
+labels, ones = ({name: fill(4) for name in model.output} for fill in (np.zeros, np.ones))
+history = model.fit(arrays["images"], labels, sample_weight=ones, batch_size=4, shuffle=False, verbose=0).history
+assert abs(history["loss"][0] - float(arrays["loss"])) < 1e-5, (history, float(arrays["loss"]))
+assert {"target_mean_loss", "source_accuracy"} < set(history)
+"""
+
+
+@pytest.mark.parametrize("bn", ["mixed", "per_domain"])
+def test_a_saved_joint_model_is_trained_on_in_another_process(bn, images, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = joint_model("resnet10v2", target_classes=3, source_classes=5, source_weight=3, bn=bn, iter_size=2, **TINY)
+    model.compile(caffe_sgd(0.01, head_learning_rate=2.0))
+    rows = np.concatenate([images, images])[:4]
+    labels, ones = ({name: fill(4) for name in model.output} for fill in (np.zeros, np.ones))
+
+    def fit():
+        history = model.fit(rows, labels, sample_weight=ones, batch_size=4, shuffle=False, verbose=0).history
+        return history["loss"][0]
+
+    fit()
+    model.save(tmp_path / "joint.keras")
+    logits = {name: np.array(values) for name, values in model(rows).items()}
+    np.savez(tmp_path / "arrays.npz", images=rows, loss=fit(), **logits)
+    done = subprocess.run([sys.executable, "-c", RELOADED, str(tmp_path)], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]

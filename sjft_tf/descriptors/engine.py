@@ -133,11 +133,8 @@ class BatchGraph:
 
     Args:
         measure: from `[batch_size, S, S, 3]` float32 images and the number n of them that count, to a tensor.
-        image_size: S, in pixels.
+        image_size: S, in pixels; InputError unless it is positive.
         batch_size: images at a time.
-
-    Raises:
-        InputError: the image size is not positive.
     """
 
     def __init__(self, measure: Callable[..., tf.Tensor], *, image_size: int, batch_size: int) -> None:

@@ -3,6 +3,8 @@
 The number of lists in which an image occurs is its k-occurrence. Where a few images occur in very many lists (hubs) and
 many in none (anti-hubs), few source images do the work of the whole source. Pure NumPy.
 
+Everywhere `counts` is `[n_target]` int, K of each target image, and `n_source` the number of source images.
+
 Reference: Radovanović, Nanopoulos, Ivanović, Hubs in Space, JMLR 11, 2010.
 """
 
@@ -16,8 +18,7 @@ def occurrences(indices: np.ndarray, counts: np.ndarray | int, n_source: int) ->
 
     Args:
         indices: `[n_target, depth]` int, source indices, none twice in a row, as in a `NeighborTable`.
-        counts: `[n_target]` int, K of each target image, in 0..depth; a plain int stands for every row.
-        n_source: number of source images.
+        counts: in 0..depth; a plain int stands for every row.
 
     Returns:
         `[n_source]` int64 in 0..n_target; its sum is that of K.
@@ -65,12 +66,7 @@ def skewness(occurrences: np.ndarray) -> float:
 
 
 def never_by_chance(counts: np.ndarray, n_source: int) -> float:
-    """The share of source images that would occur in no list if the lists were random: `prod_i (1 - K_i / n_source)`.
-
-    Args:
-        counts: `[n_target]` int, K of each target image.
-        n_source: number of source images.
-    """
+    """The share of source images that would occur in no list if the lists were random: `prod_i (1 - K_i / n_source)`."""
     return float(np.prod(1 - np.asarray(counts) / n_source))
 
 
@@ -79,10 +75,6 @@ def skewness_by_chance(counts: np.ndarray, n_source: int) -> float:
 
     An image's occurrence is then a sum of independent draws of 0 or 1 (Poisson binomial):
     `sum_i p_i (1 - p_i) (1 - 2 p_i) / (sum_i p_i (1 - p_i))^1.5`; 0 where nothing is left to chance.
-
-    Args:
-        counts: `[n_target]` int, K of each target image.
-        n_source: number of source images.
     """
     p = np.asarray(counts) / n_source
     variances = p * (1 - p)

@@ -16,7 +16,6 @@ from typing import Literal
 import numpy as np
 
 from sjft_tf.errors import InputError
-from sjft_tf.progress import Progress
 from sjft_tf.retrieval.divergence import SMOOTHING, Smoothing
 from sjft_tf.retrieval.lifting import lift_sources, lift_targets
 from sjft_tf.retrieval.measures import Divergence, HistogramMeasure, Measure
@@ -44,7 +43,6 @@ def search_exact(
     hubness: Hubness = "none",
     memory_gb: float = 4.0,
     block_rows: int = 8192,
-    progress: Progress | None = None,
 ) -> NeighborTable:
     """The `depth` source images of least divergence of every target image, see `ExactSearch`.
 
@@ -54,13 +52,12 @@ def search_exact(
         channel_weights, divergence, smoothing: as in `HistogramMeasure`.
         depth, hubness, memory_gb: as in `ExactSearch`.
         block_rows: source images asked for at a time; without influence on the table.
-        progress: told of the source images searched.
 
     Returns:
         The table; how exact it is stands at the head of `sjft_tf.retrieval.exact`.
 
     Raises:
-        InputError: descriptors or weights do not belong together, or a value is out of range.
+        InputError: as by `ExactSearch`, or `block_rows` is out of range.
     """
     if block_rows < 1:
         raise InputError(f"block_rows is {block_rows}; it must be 1 or more")
@@ -68,8 +65,6 @@ def search_exact(
     search = ExactSearch(target_counts, measure, depth=depth, hubness=hubness, memory_gb=memory_gb)
     for block in tiles(len(source_counts), block_rows):
         search.add(block.start, source_counts[block])
-        if progress:
-            progress(block.stop, len(source_counts))
     return search.table()
 
 

@@ -1,7 +1,7 @@
 """By what descriptors are compared: histograms by Eq. (1) or Hellinger's distance, feature vectors by their distance."""
 
 import dataclasses
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -25,9 +25,6 @@ class Measure(Protocol):
 
     def lift(self, targets: np.ndarray) -> Lift:
         """A lift for these targets; of others the divergences are the same but for rounding."""
-
-    def config(self) -> list[Any]:
-        """JSON values that change when a divergence would."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,10 +76,6 @@ class HistogramMeasure:
         added, weights = each_bin
         return DistanceLift.of(targets, np.sqrt(weights), added if self.smoothing != "authors" else 0 * added)
 
-    def config(self) -> list[Any]:
-        """Name and values."""
-        return [self.divergence, self.channel_weights.tolist(), self.smoothing]
-
 
 @dataclasses.dataclass(frozen=True)
 class SquaredDistance:
@@ -104,19 +97,11 @@ class SquaredDistance:
         """Centered on these targets."""
         return DistanceLift.of(targets, np.full(targets.shape[1], np.sqrt(2)))
 
-    def config(self) -> list[Any]:
-        """Name."""
-        return ["squared distance"]
-
 
 def measure_for(
     bank: FilterBank | FeatureExtractor, *, divergence: Divergence = "kl", smoothing: Smoothing = SMOOTHING
 ) -> Measure:
-    """What the descriptors of a bank are compared by; pooled features are no histograms, and take neither setting.
-
-    Raises:
-        InputError: a value is out of range.
-    """
+    """What the descriptors of a bank are compared by; pooled features are no histograms, and take neither setting."""
     if isinstance(bank, FeatureExtractor):
         return SquaredDistance()
     return HistogramMeasure(bank.channel_weights, divergence, smoothing)

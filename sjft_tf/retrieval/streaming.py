@@ -31,7 +31,7 @@ def search_stream(
     state: "SearchState | None" = None,
     progress: Progress | None = None,
 ) -> NeighborTable:
-    """The `depth` nearest source images of every target image, as `search_exact` finds them.
+    """The nearest source images of every target image, as `ExactSearch` finds them and with its errors.
 
     Args:
         targets, measure, depth, hubness: as in `ExactSearch`.
@@ -39,9 +39,6 @@ def search_stream(
         memory_gb: memory that the search may take, descriptors included, in 10^9 bytes; without influence on the table.
         state: where the search leaves how far it is, and from which it resumes.
         progress: told of the source images searched.
-
-    Raises:
-        InputError: the descriptors do not belong to the measure, or so little memory does not suffice.
     """
     resident = (targets.nbytes + 2 * source.block_rows * source.row_bytes) / 1e9
     search = ExactSearch(targets, measure, depth=depth, hubness=hubness, memory_gb=memory_gb, resident_gb=resident)

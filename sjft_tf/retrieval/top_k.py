@@ -13,15 +13,7 @@ _NONE = np.iinfo(np.int64).max  # where no key is
 
 
 def keys_of(values: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Keys of pairs.
-
-    Args:
-        values: `[...]` float32, finite.
-        indices: `[...]` integers >= 0 below 2^31.
-
-    Returns:
-        `[...]` int64.
-    """
+    """Keys of pairs, int64, of finite float32 values and indices in 0..2^31 - 1."""
     bits = (values + np.float32(0)).view(np.int32)  # of -0 becomes 0
     ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # negative numbers, too, ascend as integers
     keys = ordered.astype(np.int64)
@@ -102,7 +94,7 @@ class TopK:
         return np.sort(self._keys[:, :width], axis=1)
 
     def resume(self, keys: np.ndarray) -> None:
-        """Go on from `[n, <= depth]` keys."""
+        """Resume from `[n, <= depth]` keys."""
         self._keys[:, : keys.shape[1]], self._keys[:, keys.shape[1] :] = keys, _NONE
         self._filled[:] = keys.shape[1]
         self._sift(slice(None))

@@ -255,13 +255,6 @@ def test_integers_of_all_kinds_are_counts(rng, draw, assert_same, weights, dtype
     )
 
 
-def test_progress_is_told_of_every_block(rng, draw, weights):
-    told = []
-    targets, sources = draw(rng, 3), draw(rng, 10)
-    search_exact(targets, sources, weights, depth=2, block_rows=4, progress=lambda *done: told.append(done))
-    assert told == [(4, 10), (8, 10), (10, 10)]
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -27,7 +27,6 @@ __all__ = [
     "figures",
     "mean_class_accuracy",
     "measured",
-    "most_confused",
     "paired_difference",
     "per_class_accuracy",
     "per_class_csv",

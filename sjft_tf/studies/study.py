@@ -51,7 +51,7 @@ class ArmResult:
         """
         if self.seeds != other.seeds:
             raise InputError(f"seeds {self.seeds} of {self.mode} and {other.seeds} of {other.mode} make no pairs")
-        return paired_difference(*(100 * np.array(arm.mean_class_accuracy) for arm in (self, other)))
+        return paired_difference(*((100 * np.array(arm.mean_class_accuracy)).tolist() for arm in (self, other)))
 
 
 def study(experiment: Experiment, folder: pathlib.Path, modes: Sequence[str], seeds: Sequence[int]) -> list[ArmResult]:

@@ -1,9 +1,8 @@
 """Writing files so that a reader sees the old content or the new, never a part.
 
-Content goes to a temporary name in the same folder, is flushed to the disk, and takes its place by rename.
-A process killed in between leaves the target as it was, and perhaps a file `.NAME.tmp-PID`, which `remove_leftovers`
-deletes.
-Folders are made as needed. The guarantee is that of `os.replace`: it holds within one file system.
+Content goes to a temporary name in the same folder, is flushed to the disk, and takes its place by rename: the guarantee
+is that of `os.replace` within one file system. A killed process may leave a file `.NAME.tmp-PID`, which `remove_leftovers`
+deletes. Folders are made as needed.
 """
 
 import contextlib
@@ -112,16 +111,10 @@ def load_arrays(path: str | os.PathLike[str], expected: Mapping[str, Any]) -> di
 def load_made_from(
     path: str | os.PathLike[str], made_from: str, expected: Mapping[str, Any], *, otherwise: str
 ) -> dict[str, np.ndarray] | None:
-    """The arrays of a file that carries `made_from`, the hash of its inputs.
+    """The arrays of a file that carries `made_from`, the hash of its inputs as they are now, or None.
 
-    Args:
-        path: the file.
-        made_from: the hash of the inputs as they are now.
-        expected: as in `load_arrays`.
-        otherwise: what happens without the file, for the log.
-
-    Returns:
-        The arrays, or None where the file is absent, damaged or made from something else; the last two are logged.
+    None is for a file that is absent, damaged or made from something else; the last two are logged, with `otherwise`, which
+    says what happens then. `expected` is as in `load_arrays`.
     """
     if not os.path.exists(path):
         return None

@@ -1,4 +1,4 @@
-"""The Gabor bank of section 3 as a TensorFlow graph.
+"""The Gabor bank as a TensorFlow graph.
 
 An image mirrored at its borders is a cosine series: along each axis luma[p] = sum_k c_k cos(pi k (p + 1/2) / n).
 Since cos(a - b) = cos a cos b + sin a sin b, its convolution with a kernel g is
@@ -14,6 +14,7 @@ angle to pi minus that angle mirrors x, which changes the sign of the terms that
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ TERMS = ((np.cos, np.cos), (np.sin, np.cos), (np.sin, np.sin), (np.cos, np.sin))
 
 
 class GaborBank:
-    """Real and imaginary Gabor responses of the luma, in one group of `2 * scales * orientations` maps.
+    """Real and imaginary Gabor responses of the luma, in one group of `2 * scales * orientations` maps; a `FilterBank`.
 
     Maps have the image's size and are ordered by part (real, imaginary), scale (coarsest first), orientation.
 
@@ -45,7 +46,7 @@ class GaborBank:
         self.scales, self.orientations, self.size = scales, orientations, size
         n_channels = 2 * scales * orientations
         self.channel_weights = np.full(n_channels, 1 / n_channels)
-        self.channel_names = tuple(
+        self.channel_names: Sequence[str] = tuple(
             f"gabor {part} part, scale {scale}, orientation {orientation}"
             for part in ("real", "imaginary")
             for scale in range(1, scales + 1)
@@ -57,14 +58,7 @@ class GaborBank:
         return {"bank": "gabor", "scales": self.scales, "orientations": self.orientations, "size": self.size}
 
     def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """Convolve the luma, mirrored at its borders, with every kernel.
-
-        Args:
-            images: `[B, h, w, 3]` float32 RGB, 0..255.
-
-        Returns:
-            One `[B, 2 * scales * orientations, h, w]` float32 tensor.
-        """
+        """The luma, mirrored at its borders, convolved with every kernel; images need not be square."""
         height, width = images.shape[1:3]
         red, green, blue = tf.unstack(images, axis=-1)
         luma = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue

@@ -1,4 +1,4 @@
-"""A data set drawn in code: shapes made visible by texture, in eight styles of which the target has but one.
+"""A synthetic data set: shapes made visible by texture, in six styles of which the target has but one.
 
 What an image shows (its class, a shape) and how it shows it (its style: which texture, line or shade tells figure from
 ground) are drawn independently. Target and source have no class in common; the source holds every style in equal number
@@ -6,65 +6,49 @@ within each class, the target's among them. All shapes have the same area on ave
 in a histogram of filter responses, the style, says next to nothing of its class. `docs/demo.md` measures how little.
 """
 
-import dataclasses
 import functools
 import io
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
 
 from sjft_tf import files
-from sjft_tf.domains.domain import Rejected
+from sjft_tf.domains.domain import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.images.geometry import enlarged
 
 Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
-class Texture:
-    """Noise of one frequency band, with zero mean and unit variance.
+class Texture(NamedTuple):
+    """Noise of one frequency band, with zero mean and unit variance."""
 
-    Attributes:
-        period: wavelength at the middle of the band, in pixels.
-        angle: direction across the stripes in degrees; None for grains, which have none.
-    """
-
-    period: float
-    angle: float | None = None
+    period: float  # wavelength at the middle of the band, in pixels
+    angle: float | None = None  # direction across the stripes in degrees; grains have none
 
 
-@dataclasses.dataclass(frozen=True)
-class Style:
-    """How figure and ground are told apart.
-
-    Attributes:
-        figure, ground: their textures.
-        contrast: standard deviations of those two textures.
-        step: difference of brightness between figure and ground, in the unit of `contrast`.
-        outline: brightness of a line along the edge, likewise.
-    """
+class Style(NamedTuple):
+    """How figure and ground are told apart."""
 
     figure: Texture
     ground: Texture
-    contrast: tuple[float, float] = (1.0, 1.0)
-    step: float = 0.0
-    outline: float = 0.0
+    contrast: tuple[float, float] = (1.0, 1.0)  # standard deviations of the two
+    step: float = 0.0  # difference of brightness between figure and ground, in the unit of `contrast`
+    outline: float = 0.0  # brightness of a line along the edge, likewise
 
 
 _CLOUDS = Texture(25)
 STYLES = {
+    "sanded": Style(Texture(3.5), Texture(7)),
     "hatched": Style(Texture(4, 45), Texture(4, -45)),
     "woven": Style(Texture(4, 0), Texture(4, 90)),
-    "brushed": Style(Texture(10, 45), Texture(10, -45)),
-    "planked": Style(Texture(10, 0), Texture(10, 90)),
-    "sanded": Style(Texture(3.5), Texture(7)),
     "speckled": Style(Texture(5), Texture(5), contrast=(1.4, 0.5)),
     "painted": Style(_CLOUDS, _CLOUDS, contrast=(0.6, 0.6), step=2.0),
     "inked": Style(_CLOUDS, _CLOUDS, contrast=(0.5, 0.5), outline=2.5),
 }
-TARGET_STYLES = ("hatched",)
+TARGET_STYLES = ("sanded",)
 _AMPLITUDE, _GRAIN = 42.0, 6.0  # of a unit of contrast, and of the noise over it, in gray levels
 
 
@@ -111,17 +95,17 @@ _SOURCE_SHAPES: dict[str, Inside] = {
     "vault": lambda x, y: (x**2 + (y + 0.4) ** 2 < 1.2) & (y > -0.4),
     "yoke": _boxes((-0.6, 0, 0.28, 0.9), (0.6, 0, 0.28, 0.9), (0, 0.62, 0.85, 0.28)),
 }
-_PER_CLASS = {"target": 10, "validation": 10, "test": 40, "source": 320}
+_PER_CLASS = {"target": 10, "validation": 10, "test": 100, "source": 240}
 
 
-class SyntheticImages:
-    """The target, validation, test or source part of the drawn data set; equal arguments give equal images.
+class SyntheticImages(Domain):
+    """The target, validation, test or source part of the synthetic data set; equal arguments give equal images.
 
     Args:
         part: `"target"`, `"validation"`, `"test"` (three draws of the same classes and styles) or `"source"`.
         seed: decides every image; one seed for all parts makes one data set.
         image_size: side in pixels of the crops that models will see. Images are drawn so large that no view resamples them.
-        per_class: images a class, a multiple of the number of styles in the part; None for 10, 10, 40 and 320.
+        per_class: images a class, a multiple of the number of styles in the part; None for 10, 10, 100 and 240.
 
     Attributes:
         styles: `[n]` int32, positions in `style_names`. No method sees them; they are there for checks.
@@ -134,9 +118,8 @@ class SyntheticImages:
     """
 
     style_names: Sequence[str] = tuple(STYLES)
-    rejected: Sequence[Rejected] = ()
 
-    def __init__(self, part: str, *, seed: int = 0, image_size: int = 48, per_class: int | None = None) -> None:
+    def __init__(self, part: str, *, seed: int = 0, image_size: int = 32, per_class: int | None = None) -> None:
         if part not in _PER_CLASS:
             raise InputError(f"synthetic part is {part!r}; it must be one of {', '.join(_PER_CLASS)}")
         names = tuple(STYLES) if part == "source" else TARGET_STYLES
@@ -152,11 +135,7 @@ class SyntheticImages:
         self.labels = np.repeat(np.arange(len(shapes), dtype=np.int32), count)
         style_of = np.array([self.style_names.index(name) for name in names], np.int32)
         self.styles = np.tile(style_of, len(self.ids) // len(names))
-        self._pngs = _drawn(part, seed, image_size, count)
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.ids)
+        self._pngs = _encoded_images(part, seed, image_size, count)
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
         """PNG files of the images at `indices`, in that order."""
@@ -168,7 +147,7 @@ class SyntheticImages:
 
 
 @functools.lru_cache(maxsize=8)
-def _drawn(part: str, seed: int, image_size: int, per_class: int) -> tuple[bytes, ...]:
+def _encoded_images(part: str, seed: int, image_size: int, per_class: int) -> tuple[bytes, ...]:
     rng = np.random.default_rng((seed, list(_PER_CLASS).index(part)))
     shapes = _SOURCE_SHAPES if part == "source" else _TARGET_SHAPES
     names = tuple(STYLES) if part == "source" else TARGET_STYLES

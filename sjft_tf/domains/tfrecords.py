@@ -8,13 +8,16 @@ import itertools
 import os
 import struct
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from sjft_tf.errors import InputError
+from sjft_tf.progress import Progress
 
 _LENGTH = struct.Struct("<Q4x")
 _CHECKSUM = 4
+_CHUNK = 256
 
 
 class TFRecordSpans:
@@ -30,10 +33,11 @@ class TFRecordSpans:
     def __init__(self, spans: Sequence[tuple[str, int, int | None]]) -> None:
         self._paths = [path for path, _, _ in spans]
         places = [
-            list(_record_places(path, None if take is None else skip + take))[skip:] for path, skip, take in spans
+            (number, *place)
+            for number, (path, skip, take) in enumerate(spans)
+            for place in itertools.islice(_record_places(path, None if take is None else skip + take), skip, None)
         ]
-        self._files = np.repeat(np.arange(len(spans)), [len(of_file) for of_file in places])
-        self._places = np.array([place for of_file in places for place in of_file], np.int64).reshape(-1, 2)
+        self._places = np.array(places, np.int64).reshape(-1, 3)
 
     def __len__(self) -> int:
         """Number of records."""
@@ -41,15 +45,25 @@ class TFRecordSpans:
 
     def __getitems__(self, indices: Sequence[int]) -> list[bytes]:
         """The data of the records at `indices`, in that order."""
-        return [self._read(self._paths[self._files[index]], *self._places[index]) for index in indices]
+        return [self._read(*self._places[index]) for index in indices]
 
-    def _read(self, path: str, start: int, length: int) -> bytes:
+    def _read(self, number: int, start: int, length: int) -> bytes:
+        path = self._paths[number]
         try:
             with open(path, "rb", buffering=0) as file:
                 file.seek(start)
                 return file.read(length)
         except OSError as error:
             raise InputError(f"{path} was there when it was indexed: {error.strerror}") from error
+
+
+def read_in_chunks(records: Any, progress: Progress | None) -> Iterator[list[bytes]]:
+    """All records in order, few enough at a time to be held in memory."""
+    for start in range(0, len(records), _CHUNK):
+        stop = min(start + _CHUNK, len(records))
+        yield records.__getitems__(range(start, stop))
+        if progress:
+            progress(stop, len(records))
 
 
 def _record_places(path: str, count: int | None) -> Iterator[tuple[int, int]]:

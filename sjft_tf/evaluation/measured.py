@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from sjft_tf.evaluation.calibration import expected_calibration_error, reliability
-from sjft_tf.evaluation.metrics import accuracy, confusion_matrix, mean_class_accuracy, per_class_accuracy
+from sjft_tf.evaluation.metrics import accuracy, class_results, confusion_matrix, mean_class_accuracy
 
 
 def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -37,10 +37,9 @@ def measured(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequenc
     Returns:
         A dictionary of JSON values.
     """
-    shares = per_class_accuracy(confusion_matrix(labels, probabilities.argmax(axis=-1), len(class_names))).tolist()
-    shares_or_none = [None if np.isnan(share) else share for share in shares]
+    confusion = confusion_matrix(labels, probabilities.argmax(axis=-1), len(class_names))
     return {
         **figures(labels, probabilities),
-        "per_class": dict(zip(class_names, shares_or_none, strict=True)),
+        "per_class": {result.name: result.accuracy for result in class_results(confusion, class_names)},
         "reliability": [found._asdict() for found in reliability(labels, probabilities)],
     }

@@ -1,13 +1,13 @@
 """By what descriptors are compared: histograms by Eq. (1) or Hellinger's distance, feature vectors by their distance."""
 
 import dataclasses
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
 from sjft_tf.descriptors import FeatureExtractor, FilterBank
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval.divergence import AUTHORS_EPSILON, Smoothing
+from sjft_tf.retrieval.divergence import AUTHORS_EPSILON, SMOOTHING, Smoothing
 from sjft_tf.retrieval.lifting import DistanceLift, Lift, LogarithmLift
 from sjft_tf.retrieval.threads import Threads
 
@@ -21,19 +21,10 @@ class Measure(Protocol):
     """What a search must know of its descriptors."""
 
     def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
-        """Raise InputError unless these can be compared with others.
-
-        Args:
-            descriptors: `[n, ...]`.
-            side: "target" or "source", for the message.
-            like: descriptors of the target, which these must belong to; they themselves, for the target.
-        """
+        """Raise InputError unless the descriptors of a `side`, target or source, belong to the target's, `like`."""
 
     def lift(self, targets: np.ndarray) -> Lift:
         """A lift for these targets; of others the divergences are the same but for rounding."""
-
-    def config(self) -> list[Any]:
-        """JSON values that change when a divergence would."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,8 +33,8 @@ class HistogramMeasure:
 
     Args:
         channel_weights: `[D]` float, 1 / (channels in the channel's group).
-        divergence: "kl" or "hellinger".
-        smoothing: as in `symmetric_kl` and `squared_hellinger`.
+        divergence: "kl", of `symmetric_kl`, or "hellinger", of `squared_hellinger`.
+        smoothing: as there.
 
     Raises:
         InputError: a value is out of range.
@@ -51,7 +42,7 @@ class HistogramMeasure:
 
     channel_weights: np.ndarray
     divergence: Divergence = "kl"
-    smoothing: Smoothing = "authors"
+    smoothing: Smoothing = SMOOTHING
 
     def __post_init__(self) -> None:
         check_smoothing(self.divergence, self.smoothing)
@@ -85,10 +76,6 @@ class HistogramMeasure:
         added, weights = each_bin
         return DistanceLift.of(targets, np.sqrt(weights), added if self.smoothing != "authors" else 0 * added)
 
-    def config(self) -> list[Any]:
-        """Name and values."""
-        return [self.divergence, self.channel_weights.tolist(), self.smoothing]
-
 
 @dataclasses.dataclass(frozen=True)
 class SquaredDistance:
@@ -110,19 +97,11 @@ class SquaredDistance:
         """Centered on these targets."""
         return DistanceLift.of(targets, np.full(targets.shape[1], np.sqrt(2)))
 
-    def config(self) -> list[Any]:
-        """Name."""
-        return ["squared distance"]
-
 
 def measure_for(
-    bank: FilterBank | FeatureExtractor, *, divergence: Divergence = "kl", smoothing: Smoothing = "authors"
+    bank: FilterBank | FeatureExtractor, *, divergence: Divergence = "kl", smoothing: Smoothing = SMOOTHING
 ) -> Measure:
-    """What the descriptors of a bank are compared by; pooled features are no histograms, and take neither setting.
-
-    Raises:
-        InputError: a value is out of range.
-    """
+    """What the descriptors of a bank are compared by; pooled features are no histograms, and take neither setting."""
     if isinstance(bank, FeatureExtractor):
         return SquaredDistance()
     return HistogramMeasure(bank.channel_weights, divergence, smoothing)

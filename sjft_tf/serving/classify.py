@@ -9,15 +9,11 @@ from sjft_tf.errors import InputError
 
 
 def classify(model: pathlib.Path, images: Sequence[pathlib.Path], top: int) -> list[str]:
-    """For each image file the most probable classes, best first, as one line.
-
-    Args:
-        model: an exported model's folder, or the run folder around it.
-        images: files.
-        top: how many classes.
+    """For each file of `images` the `top` most probable classes, best first, as one line.
 
     Raises:
-        InputError: there is no exported model, or an image file cannot be read.
+        InputError: `model`, an exported model's folder or the run folder around it, holds none, or an image file cannot
+            be read.
     """
     answer = _signature(model)(image_bytes=tf.constant([_read(path) for path in images]))
     names, probabilities = answer["class_names"].numpy(), answer["probabilities"].numpy()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.descriptors import AlexNetBank, HistogramDescriber, alexnet, fit_bin_edges
+from sjft_tf.descriptors import AlexNetBank, HistogramDescriber, fit_bin_edges
+from sjft_tf.descriptors.alexnet import alexnet_responses
 from sjft_tf.errors import InputError
 from sjft_tf.models.weights import AlexNetWeights, save_alexnet_weights
 from sjft_tf.models.weights.alexnet import KERNEL_SHAPES
@@ -47,7 +48,7 @@ def images(rng):
 )
 def test_each_layer_is_a_group_of_the_networks_responses(weights, path, images, layers, numbers, tap):
     bank = AlexNetBank(path, layers=layers, tap=tap)
-    outputs = alexnet(weights, image_size=SIZE)(images)
+    outputs = alexnet_responses(images, weights)
     groups = bank.responses(images)
     assert len(groups) == len(numbers)
     for group, number in zip(groups, numbers, strict=True):
@@ -100,7 +101,7 @@ def test_the_filters_of_the_package_are_small_and_of_alexnets_form(images):
             {name: arrays[f"{name}/bias"].astype(np.float32) for name in ("conv1", "conv2")},
         )
     responses = AlexNetBank().responses(images)
-    outputs = alexnet(stored, image_size=SIZE, last="conv2")(images)
+    outputs = alexnet_responses(images, stored, last="conv2")
     for group, name in zip(responses, ("conv1", "conv2"), strict=True):
         np.testing.assert_array_equal(group, np.moveaxis(outputs[name].numpy(), -1, 1))
     assert all(np.isfinite(group).all() and (group.numpy().std((0, 2, 3)) > 0).all() for group in responses)
@@ -119,7 +120,7 @@ def test_the_training_script_folds_what_it_trained_into_kernels_and_biases(rng):
     colors = rng.uniform(-100, 100, (2, script["CROP"], script["CROP"], 3)).astype(np.float32)  # blue first, centered
     normalized = keras.Model(trained.input, [trained.get_layer(name).output for name in ("bn1", "bn2")])(colors)
     images = (colors + np.float32([104.0, 116.7, 122.7]))[..., ::-1]
-    outputs = alexnet(script["folded"](trained), image_size=script["CROP"], last="conv2")(images)
+    outputs = alexnet_responses(images, script["folded"](trained), last="conv2")
     for expected, name in zip(normalized, ("conv1", "conv2"), strict=True):
         np.testing.assert_allclose(outputs[name], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 

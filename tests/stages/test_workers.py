@@ -1,23 +1,19 @@
 """Two workers on this machine: they train like one process with two replicas, and go on after one of them was killed."""
 
 import json
-import os
 import re
-import signal
 import socket
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
+ONE = "from sjft_tf.cli import main; main()"
 TWO_REPLICAS = """
-import sys, tensorflow as tf
+import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from sjft_tf.cli import main
-main(["train", sys.argv[1], "--out", sys.argv[2]])
+main()
 """
 # Replicas and workers add sums in another order, which moves each by some units in the last place, and batch normalization
 # passes that on enlarged by 1 / deviation. So: a shallow net whose normalizations take their statistics over 32 values or
@@ -31,7 +27,7 @@ SETTINGS = {
 TOLERANCE = 2e-5
 
 
-def start_workers(config, out):
+def start_workers(forked, config, out):
     ports = []
     with socket.socket() as one, socket.socket() as other:
         for sock in (one, other):
@@ -39,10 +35,9 @@ def start_workers(config, out):
             ports.append(sock.getsockname()[1])
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     return [
-        subprocess.Popen(
-            [sys.executable, "-m", "sjft_tf.cli", "train", config, "--out", out],
-            env={**os.environ, "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}})},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        forked(
+            ONE, "train", config, "--out", out,
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}}),
         )
         for i in range(2)
     ]  # fmt: skip
@@ -75,12 +70,12 @@ def config(tmp_path_factory, config_text):
 
 
 @pytest.fixture(scope="module")
-def replicas(config):
+def replicas(config, forked):
     """A run of one process with two replicas."""
     out = config.parent / "replicas"
-    result = subprocess.run([sys.executable, "-c", TWO_REPLICAS, config, out], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert "training on 2 devices" in result.stderr
+    training = forked(TWO_REPLICAS, "train", config, "--out", out)
+    assert training.wait() == 0, training.errors[-3000:]
+    assert "training on 2 devices" in training.errors
     return out
 
 
@@ -91,19 +86,20 @@ def test_a_run_on_two_devices_ends_like_one_on_one(config, replicas, sjft, train
 
 
 @pytest.mark.arithmetic
-def test_workers_train_like_replicas_also_when_one_is_killed(config, replicas, tmp_path, trained_weights):
+def test_workers_train_like_replicas_also_when_one_is_killed(config, replicas, tmp_path, forked, trained_weights):
     out = tmp_path / "together"
-    workers = start_workers(config, out)
-    while not (out / "checkpoints" / "latest.npz").exists() and workers[0].poll() is None:
-        time.sleep(0.01)
-    os.kill(workers[1].pid, signal.SIGKILL)
-    _, said = workers[0].communicate(timeout=300)
-    assert workers[0].returncode == 75, said[-3000:]
+    workers = start_workers(forked, config, out)
+    while not (out / "checkpoints" / "latest.npz").exists() and workers[0].wait(0.01) is None:
+        pass
+    workers[1].process.kill()
+    status, said = workers[0].wait(300), workers[0].errors
+    assert status == 75, said[-3000:]
     assert said.splitlines()[-1].startswith("sjft-tf: another worker is gone; start all of them again"), said[-3000:]
 
-    workers = start_workers(config, out)
-    said = [worker.communicate(timeout=300)[1] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], said[0][-2000:] + said[1][-2000:]
+    workers = start_workers(forked, config, out)
+    statuses = [worker.wait(300) for worker in workers]
+    said = [worker.errors for worker in workers]
+    assert statuses == [0, 0], said[0][-2000:] + said[1][-2000:]
     assert "resuming after step" in said[0]
     outcomes = [re.findall(r"\d+ target images wrong.*settled", text) for text in said]
     assert outcomes[0] == outcomes[1] and outcomes[0]

@@ -30,11 +30,7 @@ class WeightReport:
 
     def __str__(self) -> str:
         """One line for the log."""
-        rest = {
-            "not in the file": self.missing,
-            "for other classes": self.mismatched,
-            "not in the model": self.unused,
-        }
+        rest = {"not in the file": self.missing, "for other classes": self.mismatched, "not in the model": self.unused}
         said = [f"{text}: {_shortened(names)}" for text, names in rest.items() if names]
         return "; ".join([f"{len(self.matched)} layers filled", *said])
 
@@ -109,9 +105,8 @@ def _numbered(layers: Iterable[str]) -> dict[str, list[str]]:
 
 def _by_variable(arrays: Mapping[str, np.ndarray], variables: Sequence[str]) -> dict[str, np.ndarray]:
     """Arrays keyed by position get the names of the variables, as far as there are any."""
-    if not all(key.isdecimal() for key in arrays):
-        return dict(arrays)
-    return {variables[int(key)] if int(key) < len(variables) else key: array for key, array in arrays.items()}
+    names = dict(zip(map(str, range(len(variables))), variables, strict=True))
+    return {names.get(key, key): array for key, array in arrays.items()}
 
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -27,7 +27,7 @@ class KerasBank:
     def __init__(self, model: keras.Model, layers: Sequence[str]) -> None:
         if not layers or len(set(layers)) < len(layers):
             raise InputError(
-                f"the layers of {model.name} are {list(layers)}; a bank needs one at least, and none twice"
+                f"the layers of {model.name} are {list(layers)}; a bank needs at least one, and none twice"
             )
         outputs = {name: _output(model, name) for name in layers}
         self._layers = tuple(layers)

@@ -116,7 +116,7 @@ def test_unusable_layers_and_models_are_refused(rng):
         InputError, match=r"^layer 'pool' of small returns \(None, 4\); a bank needs maps \[B, h, w, C\]$"
     ):
         KerasBank(model, ["pool"])
-    with pytest.raises(InputError, match=r"^the layers of small are \[\]; a bank needs one at least, and none twice$"):
+    with pytest.raises(InputError, match=r"^the layers of small are \[\]; a bank needs at least one, and none twice$"):
         KerasBank(model, [])
     with pytest.raises(InputError, match="and none twice$"):
         KerasBank(model, ["norm", "norm"])

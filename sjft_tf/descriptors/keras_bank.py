@@ -26,7 +26,9 @@ class KerasBank:
 
     def __init__(self, model: keras.Model, layers: Sequence[str]) -> None:
         if not layers or len(set(layers)) < len(layers):
-            raise InputError(f"the layers of {model.name} are {list(layers)}; a bank needs at least one, none twice")
+            raise InputError(
+                f"the layers of {model.name} are {list(layers)}; a bank needs at least one, and none twice"
+            )
         outputs = {name: _output(model, name) for name in layers}
         self._layers = tuple(layers)
         self._model = keras.Model(model.input, outputs, name=model.name)

@@ -1,7 +1,7 @@
 """By what descriptors are compared: histograms by Eq. (1) or Hellinger's distance, feature vectors by their distance."""
 
 import dataclasses
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
@@ -15,16 +15,6 @@ Divergence = Literal["kl", "hellinger"]
 _ROWS = 512  # images checked at a time
 _WEIGHTS = (1e-20, 1e20)  # between them the products of lifted vectors stay within float32
 _ADDED = (1e-12, 10.0)  # counts: between them logarithms in float32 are as near as is promised
-
-
-class Measure(Protocol):
-    """What a search must know of its descriptors."""
-
-    def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
-        """Raise InputError unless the descriptors of a `side`, target or source, belong to the target's, `like`."""
-
-    def lift(self, targets: np.ndarray) -> Lift:
-        """A lift for these targets; of others the divergences are the same but for rounding."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +39,10 @@ class HistogramMeasure:
         object.__setattr__(self, "channel_weights", np.asarray(self.channel_weights, np.float64))
 
     def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
-        """They are counts, of as many pixels in each image, in as many channels as there are weights."""
+        """Raise InputError unless the descriptors of a `side`, target or source, belong to the target's, `like`.
+
+        They are counts, of as many pixels in each image, in as many channels as there are weights.
+        """
         if descriptors.shape[1:] != like.shape[1:]:
             raise InputError(
                 f"source descriptors have shape {descriptors.shape} and target descriptors {like.shape}; "
@@ -64,7 +57,7 @@ class HistogramMeasure:
         _check_counts(descriptors, side, like[0].sum(axis=1, dtype=np.int64))
 
     def lift(self, targets: np.ndarray) -> Lift:
-        """Centered on these targets."""
+        """A lift for these targets; of others the divergences are the same but for rounding."""
         pixels, bins = targets[0].sum(axis=1, dtype=np.int64), targets.shape[2]
         if self.smoothing == "authors":
             added, totals = AUTHORS_EPSILON * pixels, pixels.astype(np.float64)
@@ -82,7 +75,7 @@ class SquaredDistance:
     """Squared distance of `[n, F]` feature vectors."""
 
     def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
-        """They are finite floats of one length."""
+        """As by `HistogramMeasure`; they are finite floats of one length."""
         if descriptors.ndim != 2 or 0 in descriptors.shape or not np.issubdtype(descriptors.dtype, np.floating):
             raise InputError(
                 f"{side} features are {descriptors.dtype} {descriptors.shape}; expected float32 [images, features]"
@@ -94,8 +87,11 @@ class SquaredDistance:
             raise InputError(f"source features have length {descriptors.shape[1]}, target features {like.shape[1]}")
 
     def lift(self, targets: np.ndarray) -> Lift:
-        """Centered on these targets."""
+        """As of `HistogramMeasure`."""
         return DistanceLift.of(targets, np.full(targets.shape[1], np.sqrt(2)))
+
+
+Measure = HistogramMeasure | SquaredDistance  # by what a search compares
 
 
 def measure_for(

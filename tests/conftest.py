@@ -15,9 +15,18 @@ import h5py
 import numpy as np
 import PIL.Image
 import pytest
+from forking import forked  # noqa: F401
 
 from sjft_tf import files
 from sjft_tf.cli import main
+
+
+def pytest_collection_modifyitems(config, items):
+    """With several workers a file's tests stay together, for its fixtures' sake; so do all that look at `finished`."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            group = "finished" if "finished" in item.fixturenames else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
@@ -164,7 +173,7 @@ test: {{folder: {image_folders["test"]}}}
 source: {{folder: {image_folders["source"]}}}
 descriptor: {{bins: 4, fine_bins: 100}}
 selection: {{k0: 2, rounds: 2}}
-model: {{backbone: resnet18v2, width: 0.0625, stem: small, weights: null}}
+model: {{backbone: resnet10v2, width: 0.0625, stem: small, weights: null}}
 training: {{steps_per_round: 3, batch_size: 8, learning_rate: 0.05}}
 """
 

@@ -4,8 +4,7 @@ Values are null, true and false, numbers, text, lists and mappings; dates are te
 expand to are bounded, so that no text takes long; a key may stand once.
 """
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -19,8 +18,7 @@ _TAG = "tag:yaml.org,2002:"
 _SCALARS = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "str")}
 
 
-@dataclasses.dataclass(frozen=True)
-class Document:
+class Document(NamedTuple):
     """Nested dictionaries and lists, and where each value comes from.
 
     Attributes:
@@ -45,80 +43,74 @@ def read_document(text: str, name: str, *, at: Location = ()) -> Document:
     """
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(one_line(name, f"it has more than {MAX_CHARACTERS:,} characters, the most that are read"))
-    reader = _Reader(name, lines=not at)
+    reader = _Reader(name, at)
     node = reader.compose(text)
     values = reader.value(node, at) if node is not None else None
     return Document(values, {**reader.origins, at: name})
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes within the bounds."""
+    """To which a date or a "<<" is text like any other."""
 
-    # a date or a "<<" is text like any other
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag in _SCALARS]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._depth, self._nodes, self._sizes = 0, 0, dict[int, int]()
+    depth = n_nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """As in the base class, counted."""
-        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-        self._depth, self._nodes = self._depth + 1, self._nodes + 1
-        if self._depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(problem=f"it nests more than {MAX_DEPTH} levels deep", problem_mark=mark)
-        is_alias = self.check_event(yaml.AliasEvent)
+        """As in the base class, within the bounds."""
+        self.depth, self.n_nodes = self.depth + 1, self.n_nodes + 1
+        if problem := _beyond(self.depth, self.n_nodes):
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.peek_event().start_mark)  # type: ignore[no-untyped-call]
         node = super().compose_node(parent, index)
-        self._depth -= 1
-        if is_alias and id(node) not in self._sizes:
-            raise yaml.MarkedYAMLError(problem="an alias stands inside of what it names", problem_mark=mark)
-        if not is_alias:
-            self._sizes[id(node)] = 1 + sum(self._sizes[id(part)] for part in _parts(node))
-        if max(self._nodes, self._sizes[id(node)]) > MAX_NODES:
-            raise yaml.MarkedYAMLError(problem=f"it holds more than {MAX_NODES:,} values", problem_mark=mark)
+        self.depth -= 1
         return node
+
+
+def _beyond(depth: int, n_nodes: int) -> str | None:
+    if depth > MAX_DEPTH:
+        return f"it nests more than {MAX_DEPTH} levels deep"
+    return f"it holds more than {MAX_NODES:,} values" if n_nodes > MAX_NODES else None
 
 
 class _Reader:
     """Turns nodes into values, and notes where they stand."""
 
-    def __init__(self, name: str, lines: bool) -> None:
-        self.name, self.lines = name, lines
+    def __init__(self, name: str, at: Location) -> None:
+        self.name, self.at, self.n_nodes = name, at, 0
         self.origins: dict[Location, str] = {}
         self._scalars = yaml.SafeLoader("")
 
     def compose(self, text: str) -> yaml.Node | None:
-        loader = None
         try:
             loader = _Loader(text)
             return loader.get_single_node()
         except yaml.MarkedYAMLError as error:
             mark, problem = error.problem_mark or error.context_mark, error.problem or error.context
-            raise self._fault(mark.line if mark else None, f"cannot be read as YAML: {problem}") from error
+            line = mark.line if mark else None
         except yaml.reader.ReaderError as error:
-            line = text.count("\n", 0, error.position)
-            raise self._fault(
-                line, f"cannot be read as YAML: character {ascii(text[error.position])} is not allowed"
-            ) from error
-        except (ValueError, OverflowError) as error:
-            problem = "cannot be read as YAML: an escape or the version is too large a number"
-            raise self._fault(loader.line if loader else None, problem) from error
+            line, problem = (
+                text.count("\n", 0, error.position),
+                f"character {ascii(text[error.position])} is not allowed",
+            )
+        except (ValueError, OverflowError):
+            line, problem = loader.line, "an escape or the version is too large a number"
+        raise self._fault(line, f"cannot be read as YAML: {problem}")
 
     def value(self, node: yaml.Node, path: Location) -> Any:
-        self.origins.setdefault(path, self._place(node.start_mark.line))
+        line, self.n_nodes = node.start_mark.line, self.n_nodes + 1
+        self.origins.setdefault(path, self._place(line))
+        if problem := _beyond(len(path) - len(self.at), self.n_nodes):  # by aliases, which may stand in what they name
+            raise self._fault(line, f"cannot be read as YAML: {problem}")
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
             return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
         if isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
             return self._scalar(node, path)
-        tag = node.tag.replace(_TAG, "!!")
-        raise self._fault(
-            node.start_mark.line, f"{dotted(path)} has the tag {shown(tag)}; write plain text, a number, true or false"
-        )
+        tag = shown(node.tag.replace(_TAG, "!!"))
+        raise self._fault(line, f"{dotted(path)} has the tag {tag}; write plain text, a number, true or false")
 
     def _mapping(self, node: yaml.MappingNode, path: Location) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -152,13 +144,7 @@ class _Reader:
         return text
 
     def _place(self, line: int | None) -> str:
-        return self.name if line is None or not self.lines else f"{self.name}, line {line + 1}"
+        return self.name if line is None or self.at else f"{self.name}, line {line + 1}"
 
     def _fault(self, line: int | None, message: str) -> ConfigError:
         return ConfigError(one_line(self._place(line), message))
-
-
-def _parts(node: yaml.Node | None) -> list[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        return [part for pair in node.value for part in pair]
-    return list(node.value) if isinstance(node, yaml.SequenceNode) else []

@@ -20,10 +20,10 @@ GONE = {
     "training.cache": "resized images are not cached any more; delete it",
     "training.cache_gb": "resized images are not cached any more; delete it",
 }
-# what a value must be, by pydantic's type of error; the others are in `_demand`
+# what a value must be, by pydantic's type of error, where its own words are of Python
 _KINDS = {
-    "int_type": "a whole number", "float_type": "a number", "finite_number": "a finite number", "string_type": "text",
-    "bool_type": "true or false", "tuple_type": "a list", "model_type": "a mapping of keys to values",
+    "int_type": "a whole number", "float_type": "a number", "string_type": "text", "bool_type": "true or false",
+    "tuple_type": "a list", "model_type": "a mapping of keys to values",
 }  # fmt: skip
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
@@ -81,44 +81,21 @@ def _message(location: Location, field: Any, details: list[ErrorDetails]) -> str
     if first["type"] == "value_error":  # of our own checks
         reason = first["ctx"]["error"]
         return f"{dotted(location)}: {reason}" if location else str(reason)
-    demands = " or ".join(_demand(detail) for detail in details)
-    return f"{dotted(location)} is {shown(first['input'])}; it must be {demands}{_nearest_choice(details)}"
-
-
-def _demand(detail: ErrorDetails) -> str:
-    context = {key: f"{value:.15g}" for key, value in detail.get("ctx", {}).items() if isinstance(value, int | float)}
-    match detail["type"]:
-        case "greater_than":
-            return f"greater than {context['gt']}"
-        case "greater_than_equal":
-            return f"{context['ge']} or more"
-        case "less_than_equal":
-            return f"{context['le']} or less"
-        case "multiple_of":
-            return "even" if context["multiple_of"] == "2" else f"a multiple of {context['multiple_of']}"
-        case "literal_error":
-            choices = _choices(detail)
-            return f"one of {', '.join(choices)}" if len(choices) > 1 else repr(choices[0])
-    return _KINDS.get(detail["type"], f"otherwise ({detail['msg']})")
-
-
-def _choices(detail: ErrorDetails) -> list[str]:
-    return re.findall("'([^']+)'", detail["ctx"]["expected"]) if detail["type"] == "literal_error" else []
-
-
-def _nearest_choice(details: list[ErrorDetails]) -> str:
-    nearest = _nearest(str(details[0]["input"])[:100], [choice for detail in details for choice in _choices(detail)])
-    return f"; did you mean {nearest!r}?" if nearest else ""
+    demands = [_KINDS.get(detail["type"]) or detail["msg"].removeprefix("Input should be ") for detail in details]
+    choices = [re.findall("'([^']+)'", detail["msg"]) for detail in details if detail["type"] == "literal_error"]
+    nearest = _nearest(first["input"], sum(choices, []))
+    hint = f"; did you mean {nearest!r}?" if nearest else ""
+    return f"{dotted(location)} is {shown(first['input'])}; it must be {' or '.join(demands)}{hint}"
 
 
 def _remedy(location: Location, section: type[BaseModel]) -> str:
-    gone = GONE.get(dotted(location))
-    nearest = _nearest(str(location[-1])[:100], list(section.model_fields))
-    return gone or (f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(section.model_fields)}")
+    known = list(section.model_fields)
+    nearest = _nearest(location[-1], known)
+    return GONE.get(dotted(location)) or (f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(known)}")
 
 
-def _nearest(word: str, words: list[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, words, n=1, cutoff=0.4)), None)
+def _nearest(word: Any, words: list[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(str(word)[:100], words, n=1, cutoff=0.4)), None)
 
 
 def _origin(location: Location, origins: Mapping[Location, str]) -> str:

@@ -5,6 +5,7 @@ composed, as Pillow's `convert("RGB")` does; of 16 bits the upper 8 are kept.
 """
 
 import contextlib
+import functools
 
 import tensorflow as tf
 
@@ -111,14 +112,15 @@ def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.T
 def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
     is_kind = [_is_format(encoded, magic) for magic in (_JPEG, b"\x89PNG", b"GIF8", b"BM")] + [is_webp(encoded), True]
     branches = [
-        lambda: upright(_decode_jpeg(encoded), jpeg_orientation(encoded)),
-        lambda: upright(_decode_png(encoded), png_orientation(encoded)),
-        lambda: decode_gif(encoded),
-        lambda: decode_bmp(encoded),
-        lambda: upright(decode_webp(encoded), webp_orientation(encoded)),
+        lambda file: upright(_decode_jpeg(file), jpeg_orientation(file)),
+        lambda file: upright(_decode_png(file), png_orientation(file)),
+        decode_gif,
+        decode_bmp,
+        lambda file: upright(decode_webp(file), webp_orientation(file)),
         _refuse,
     ]
-    return tf.switch_case(tf.argmax(tf.stack(is_kind), output_type=tf.int32), branches)
+    number = tf.argmax(tf.stack(is_kind), output_type=tf.int32)
+    return tf.switch_case(number, [functools.partial(not_inlined(branch), encoded) for branch in branches])
 
 
 def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
@@ -126,7 +128,7 @@ def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
         return tf.io.decode_png(encoded, channels=3)
 
 
-def _refuse() -> tf.Tensor:
+def _refuse(encoded: tf.Tensor) -> tf.Tensor:
     with required(False, "not a JPEG, PNG, GIF, BMP or WebP image"):
         return tf.zeros((1, 1, 3), tf.uint8)
 

@@ -3,7 +3,7 @@
 What is done with the table is `selection`'s; how images become descriptors is `descriptors`'.
 """
 
-from sjft_tf.retrieval.approximate import ScannOptions, ScannSearch, choose_method
+from sjft_tf.retrieval.approximate import ScannSearch, choose_method
 from sjft_tf.retrieval.divergence import Smoothing, squared_distance, squared_hellinger, symmetric_kl
 from sjft_tf.retrieval.exact import ExactSearch, Hubness, search_exact
 from sjft_tf.retrieval.find import find_neighbors
@@ -18,7 +18,6 @@ __all__ = [
     "Hubness",
     "Measure",
     "NeighborTable",
-    "ScannOptions",
     "ScannSearch",
     "SearchState",
     "Smoothing",

@@ -1,9 +1,10 @@
 """Divergences of two descriptors by their definitions: pure mathematics in float64, NumPy in and NumPy out.
 
 `p` and `q` are the smoothed histograms of a target and a source image, `w` the channels' weights. These say what a search
-means; a search itself computes in float32, see `lifting`.
+means, and take about 5 ns a bin and pair; a search itself computes in float32, see `lifting`.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -35,8 +36,7 @@ def symmetric_kl(
             `-log(2.2204e-16) = 36` times the share that the other image has there.
 
     Returns:
-        `[n, m]` float64 in nats, >= 0; equal histograms give exactly 0. It takes about 5 ns a bin and pair:
-        `search_exact` is for large sources.
+        `[n, m]` float64 in nats, >= 0; equal histograms give exactly 0.
 
     Raises:
         InputError: the two sides differ in channels or bins, or a histogram is empty.
@@ -47,14 +47,13 @@ def symmetric_kl(
 
     Reference: Ge & Yu, CVPR 2017, Eq. (1).
     """
-    (p, log_p), weights = _smoothed(target_counts, smoothing), _checked(target_counts, source_counts, channel_weights)
-    divergences = np.empty((len(target_counts), len(source_counts)))
-    for start in range(0, len(source_counts), _BLOCK):
-        q, log_q = _smoothed(source_counts[start : start + _BLOCK], smoothing)
-        for row in range(len(p)):
-            terms = (p[row] - q) * (log_p[row] - log_q)
-            divergences[row, start : start + _BLOCK] = (terms.sum(axis=2) * weights).sum(axis=1)
-    return divergences
+    weights = _checked(target_counts, source_counts, channel_weights)
+    (p, log_p), (q, log_q) = (_smoothed(counts, smoothing) for counts in (target_counts, source_counts))
+
+    def kl(t: int, s: slice) -> np.ndarray:
+        return (((p[t] - q[s]) * (log_p[t] - log_q[s])).sum(axis=2) * weights).sum(axis=1)
+
+    return _of_pairs(kl, len(p), len(q))
 
 
 def squared_hellinger(
@@ -62,26 +61,15 @@ def squared_hellinger(
 ) -> np.ndarray:
     """Squared Hellinger distance of every target descriptor from every source descriptor.
 
-    `sum_c w_c (1 - sum_b sqrt(p q))`, summed as `sum_c w_c sum_b (sqrt p - sqrt q)^2 / 2`.
-
-    Args:
-        target_counts: `[n, D, bins]` integers.
-        source_counts: `[m, D, bins]` integers.
-        channel_weights: `[D]` float, 1 / (channels in the channel's group).
-        smoothing: counts added to every bin, >= 0; "authors" adds nothing here, where no logarithm needs it.
+    `sum_c w_c (1 - sum_b sqrt(p q))`, summed as `sum_c w_c sum_b (sqrt p - sqrt q)^2 / 2`. Arguments and errors are those
+    of `symmetric_kl`, but that smoothing may be 0, and "authors" adds nothing here, where no logarithm needs it.
 
     Returns:
         `[n, m]` float64 from 0 to the sum of the weights; equal histograms give exactly 0.
-
-    Raises:
-        InputError: the two sides differ in channels or bins, or a histogram is empty.
     """
-    roots = np.sqrt(_smoothed(target_counts, smoothing)[0])
     weights = _checked(target_counts, source_counts, channel_weights)
-    others = np.sqrt(_smoothed(source_counts, smoothing)[0])
-    return np.array([(np.square(root - others).sum(axis=2) * weights).sum(axis=1) / 2 for root in roots]).reshape(
-        len(target_counts), len(source_counts)
-    )
+    a, b = (np.sqrt(_smoothed(counts, smoothing)[0]) for counts in (target_counts, source_counts))
+    return _of_pairs(lambda t, s: (np.square(a[t] - b[s]).sum(axis=2) * weights).sum(axis=1) / 2, len(a), len(b))
 
 
 def squared_distance(targets: np.ndarray, sources: np.ndarray) -> np.ndarray:
@@ -94,10 +82,17 @@ def squared_distance(targets: np.ndarray, sources: np.ndarray) -> np.ndarray:
     Returns:
         `[n, m]` float64, >= 0; equal vectors give exactly 0.
     """
-    b = sources.astype(np.float64)
-    return np.array([np.square(row - b).sum(axis=1) for row in targets.astype(np.float64)]).reshape(
-        len(targets), len(sources)
-    )
+    a, b = targets.astype(np.float64), sources.astype(np.float64)
+    return _of_pairs(lambda t, s: np.square(a[t] - b[s]).sum(axis=1), len(a), len(b))
+
+
+def _of_pairs(divergence: Callable[[int, slice], np.ndarray], n: int, m: int) -> np.ndarray:
+    """`[n, m]` float64, of one target and some sources at a time."""
+    found = np.empty((n, m))
+    for start in range(0, m, _BLOCK):
+        for target in range(n):
+            found[target, start : start + _BLOCK] = divergence(target, slice(start, start + _BLOCK))
+    return found
 
 
 def _checked(target_counts: np.ndarray, source_counts: np.ndarray, channel_weights: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from sjft_tf.retrieval.top_k import TopK, table_of
 _logger = logging.getLogger(__name__)
 
 Hubness = Literal["none", "csls"]
-_NEAREST_TARGETS = 10  # of a source image, whose mean divergence is its hubness
+_NEAREST_TARGETS = 10  # of a source image, by which its hubness is known
 _SOURCE_ROWS, _SOURCE_BYTES = 2048, 2**28  # the most images of a source tile, and bytes of their vectors
 _TARGET_ROWS = 2048  # multiplied at a time
 _RANKED_ROWS, _HUB_COLUMNS = 64, 64  # for a thread at a time
@@ -55,7 +55,7 @@ def search_exact(
         depth: neighbors of each target image; a smaller source makes a narrower table, which is logged.
         divergence: "kl", Eq. (1), or "hellinger", the squared distance.
         smoothing: as in `symmetric_kl` and `squared_hellinger`.
-        hubness: "csls" takes a source image's mean divergence to its 10 nearest targets off; see `NeighborTable`.
+        hubness: "csls" takes half of a source image's mean divergence to its 10 nearest targets off; see `NeighborTable`.
         memory_gb: memory that the search may take beside the descriptors, in 10^9 bytes; without influence on the table.
         block_rows: source images asked for at a time; without influence on the table.
         progress: told of the source images searched.
@@ -175,7 +175,7 @@ class ExactSearch:
         def average(columns: slice) -> None:
             lanes = np.maximum(scores[:, columns].T, 0, order="C")
             nearest = min(_NEAREST_TARGETS, lanes.shape[1])
-            hubness[columns] = np.partition(lanes, nearest - 1, axis=1)[:, :nearest].mean(axis=1)
+            hubness[columns] = np.partition(lanes, nearest - 1, axis=1)[:, :nearest].mean(axis=1) / 2
 
         def offer(rows: slice) -> None:
             part = scores[rows]

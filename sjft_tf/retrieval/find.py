@@ -59,7 +59,8 @@ def find_neighbors(
         binning: "quantile" (equal mass) or "authors" (their code's rule).
         divergence: "kl", Eq. (1), or "hellinger", the squared distance: of histograms.
         smoothing: as in `symmetric_kl` and `squared_hellinger`: of histograms.
-        hubness: "csls" takes a source image's mean divergence to its 10 nearest target images off; see `NeighborTable`.
+        hubness: "csls" takes half of a source image's mean divergence to its 10 nearest target images off; see
+            `NeighborTable`.
         memory_gb: memory that the search may take, in 10^9 bytes; without influence on the table.
         cache: folder that keeps tables by a hash of both domains' content and of all arguments; made if absent. A search
             that is interrupted resumes from what it left there.

@@ -22,8 +22,8 @@ class NeighborTable:
     Attributes:
         indices: `[n_target, depth]` int32, source indices; no index twice in a row.
         divergences: `[n_target, depth]` float32, what the rows ascend by: >= 0, Eq. (1) in nats, the squared Hellinger
-            distance, or the squared distance of features; with hubness "csls" that less the mean of the source image's
-            own to its 10 nearest target images, which may be below 0.
+            distance, or the squared distance of features; with hubness "csls" that less half of the source image's mean
+            to its 10 nearest target images, which may be below 0.
         hubness: "none" or "csls".
         target_fingerprint: `Domain.fingerprint` of the target; empty where it is not known, as of a table of descriptors.
         source_fingerprint: likewise of the source.
@@ -31,8 +31,8 @@ class NeighborTable:
     Raises:
         InputError: the arrays do not have these properties.
 
-    Reference: for "csls", Conneau, Lample, Ranzato, Denoyer, Jégou, Word translation without parallel data, ICLR 2018,
-    whose score takes half of the source's mean off, and half of the target's, which orders no row.
+    Reference: for "csls", Conneau, Lample, Ranzato, Denoyer, Jégou, Word translation without parallel data, ICLR 2018;
+    their score takes half of the target's mean off, too, which orders no row.
     """
 
     indices: np.ndarray

@@ -3,7 +3,6 @@
 import concurrent.futures
 import os
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 
 def tiles(n: int, rows: int) -> Iterator[slice]:
@@ -11,21 +10,13 @@ def tiles(n: int, rows: int) -> Iterator[slice]:
     return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
 
 
-class Threads:
+class Threads(concurrent.futures.ThreadPoolExecutor):
     """As many threads as there are cores; a context that ends them."""
 
     def __init__(self) -> None:
-        self._pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+        super().__init__(os.cpu_count())
 
     def each(self, work: Callable[[slice], None], n: int, *, rows: int) -> None:
         """Call `work` for tiles that cover 0..n-1, side by side; the first exception is raised."""
-        for _ in self._pool.map(work, tiles(n, rows)):
+        for _ in self.map(work, tiles(n, rows)):
             pass
-
-    def __enter__(self) -> "Threads":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown()

@@ -4,9 +4,11 @@ import pathlib
 
 import numpy as np
 
+from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.images import decode
-from sjft_tf.reporting import RANKS, Borrowing, GalleryRow, Hub, Neighbor, neighbor_picture
+from sjft_tf.reporting import RANKS, Borrowing, GalleryRow, Shot, neighbor_picture
+from sjft_tf.reporting.words import counted, divergence, number
 from sjft_tf.retrieval import NeighborTable, borrowing
 from sjft_tf.workspace import Workspace
 
@@ -49,22 +51,19 @@ def position_of(workspace: Workspace, target_id: str) -> int:
 
 def gallery_row(workspace: Workspace, table: NeighborTable, position: int) -> GalleryRow:
     """One target image with its neighbors at `RANKS`, as far as the table goes."""
-    source, ranks = workspace.need_source(), [rank for rank in RANKS if rank <= table.depth]
-    sources = table.indices[position, [rank - 1 for rank in ranks]]
-    neighbors = [
-        Neighbor(
-            rank=rank,
-            image=decode(encoded).numpy(),
-            label=source.class_names[source.labels[index]],
-            divergence=float(table.divergences[position, rank - 1]),
-            unit="" if workspace.experiment.descriptor.semantic else "nats",
-        )
-        for rank, index, encoded in zip(ranks, sources, source.encoded(sources), strict=True)
+    unit = "" if workspace.experiment.descriptor.semantic else "nats"
+    places = [rank - 1 for rank in RANKS if rank <= table.depth]
+    said = [divergence(value, unit) for value in table.divergences[position, places]]
+    neighbors = _shots(workspace.need_source(), table.indices[position, places], said)
+    (target,) = _shots(workspace.target, np.array([position]), [""])
+    return GalleryRow(target, dict(zip(RANKS, neighbors, strict=False)))
+
+
+def _shots(domain: Domain, positions: np.ndarray, details: list[str]) -> list[Shot]:
+    return [
+        Shot(decode(encoded).numpy(), domain.class_names[domain.labels[position]], detail)
+        for position, encoded, detail in zip(positions, domain.encoded(positions), details, strict=True)
     ]
-    (encoded,) = workspace.target.encoded(np.array([position]))
-    return GalleryRow(
-        decode(encoded).numpy(), workspace.target.class_names[workspace.target.labels[position]], neighbors
-    )
 
 
 def borrowing_of(workspace: Workspace, table: NeighborTable, counts: np.ndarray) -> Borrowing:
@@ -72,6 +71,7 @@ def borrowing_of(workspace: Workspace, table: NeighborTable, counts: np.ndarray)
     source = workspace.need_source()
     found = borrowing.occurrences(table.indices, counts, len(source))
     by_class = borrowing.borrowed_by_class(found, source.labels, len(source.class_names))
+    targets = counted(len(counts), "target image")
     held, most = np.flatnonzero(by_class.n_images), borrowing.hubs(found, HUBS)
     return Borrowing(
         occurrences=found,
@@ -81,10 +81,7 @@ def borrowing_of(workspace: Workspace, table: NeighborTable, counts: np.ndarray)
         class_names=[source.class_names[label] for label in held.tolist()],
         class_shares=by_class.shares[held],
         class_expected=by_class.expected[held],
-        hubs=[
-            Hub(decode(encoded).numpy(), source.class_names[source.labels[index]], int(found[index]))
-            for index, encoded in zip(most, source.encoded(most), strict=True)
-        ],
+        hubs=_shots(source, most, [f"neighbor of {number(found[index])} of {targets}" for index in most]),
     )
 
 

@@ -1,13 +1,12 @@
 """The stage `report`: one page about the run, also while it trains."""
 
-import dataclasses
 import logging
 import time
 from typing import Any
 
 from sjft_tf import files
 from sjft_tf.config import to_yaml
-from sjft_tf.reporting import Certificate, DomainSummary, ReportData, write_report
+from sjft_tf.reporting import DomainSummary, ReportData, write_report
 from sjft_tf.retrieval.specificity import Specificity
 from sjft_tf.stages.gallery import borrowing_of, gallery_row, spread_positions
 from sjft_tf.stages.values import Evaluation, Neighbors
@@ -89,15 +88,9 @@ def _report_data(
         confusion=evaluation.confusion,
         gallery=gallery,
         borrowing=borrowing,
-        certificate=_certificate(neighbors),
+        certificate=neighbors.figures.get("certificate") if neighbors is not None else None,
         specificity=specificity,
     )
-
-
-def _certificate(neighbors: Neighbors | None) -> Certificate | None:
-    """What an approximate search is certified to find; None where the search was exact."""
-    found = neighbors.figures.get("certificate") if neighbors is not None else None
-    return Certificate(**{f.name: found[f.name] for f in dataclasses.fields(Certificate)}) if found else None
 
 
 def _specificity(neighbors: Neighbors) -> str:

@@ -26,7 +26,6 @@ from sjft_tf.retrieval import (
     ExactSearch,
     Measure,
     NeighborTable,
-    ScannOptions,
     ScannSearch,
     SearchState,
     choose_method,
@@ -73,7 +72,7 @@ def search(
         table = _by_beam(workspace, description, targets, made_from, runner, options)
         found: dict[str, Any] = {"runner": runner}
     elif method == "scann":
-        table, found = _by_scann(workspace, targets, source, made_from)
+        table, found = _by_scann(workspace, targets, source)
     else:
         table, found = _exactly(workspace, targets, source, made_from), {}
     table = table.of(workspace.target, workspace.need_source())
@@ -146,20 +145,17 @@ def _exactly(workspace: Workspace, targets: np.ndarray, source: DescribedDomain,
 
 
 def _by_scann(
-    workspace: Workspace, targets: np.ndarray, source: DescribedDomain, made_from: str
+    workspace: Workspace, targets: np.ndarray, source: DescribedDomain
 ) -> tuple[NeighborTable, dict[str, Any]]:
     retrieval = workspace.experiment.retrieval
     if retrieval.hubness != "none":
         raise InputError(f"retrieval.hubness {retrieval.hubness} goes with retrieval.method exact or auto; it is scann")
-    options = ScannOptions(
-        dimensions=retrieval.dimensions, min_recall=retrieval.min_recall, memory_gb=retrieval.memory_gb
-    )
     with watching("describe and index") as progress:
-        found = ScannSearch.open(
-            targets, source, _measure(workspace), depth=_depth(workspace), options=options,
-            folder=workspace.folder.index, made_from=made_from, progress=progress,
+        found = ScannSearch(
+            targets, source, _measure(workspace), depth=_depth(workspace), dimensions=retrieval.dimensions,
+            min_recall=retrieval.min_recall, memory_gb=retrieval.memory_gb, progress=progress,
         )  # fmt: skip
-    return found.search(targets), {"certificate": found.certificate.config()}
+    return found.table(), {"certificate": found.certificate.config()}
 
 
 def _by_beam(

@@ -50,7 +50,6 @@ class RunFolder:
     retrieval = _at("retrieval.json", "How the neighbor table was made, and its figures.")
     descriptors = _at("descriptors", "The source's descriptors, where they are kept.")
     search = _at("search", "Lists of an unfinished search; gone when there is a table.")
-    index = _at("index", "The index of an approximate search.")
     history = _at("history.jsonl", "One JSON line a round: losses, accuracies, K.")
     metrics = _at("metrics.json", "Accuracies on the test domain.")
     predictions = _at("predictions.npz", "Labels of the test domain, and probabilities by the exported round.")

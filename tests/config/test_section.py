@@ -50,7 +50,7 @@ def test_a_replaced_value_is_checked_alone_and_beside_the_others():
     experiment = parse_experiment("target: {folder: a}\nselection: {mode: none}\ntraining: {lr_step: 3}")
     assert experiment.replaced(seed=4).seed == 4 and experiment.seed == 0
     assert experiment.replaced(seed=4).selection is experiment.selection
-    with pytest.raises(ConfigError, match="^seed is -1; it must be 0 or more$"):
+    with pytest.raises(ConfigError, match="^seed is -1; it must be greater than or equal to 0$"):
         experiment.replaced(seed=-1)
     with pytest.raises(ConfigError, match="^lr_step goes with schedule step"):
         experiment.training.replaced(schedule="cosine")

@@ -31,7 +31,7 @@ def test_borrowing_is_counted_from_the_lists_and_hubs_are_their_images(rng, sour
     assert found.occurrences.tolist() == expected
     most = sorted(range(n_source), key=lambda image: -expected[image])
     most = [image for image in most if expected[image]][: len(found.hubs)]
-    assert [hub.n_targets for hub in found.hubs] == [expected[image] for image in most]
+    assert [hub.detail for hub in found.hubs] == [f"neighbor of {expected[image]} of 9 target images" for image in most]
     for hub, image, encoded in zip(found.hubs, most, source.encoded(np.array(most)), strict=True):
         assert hub.label == source.class_names[source.labels[image]]
         np.testing.assert_array_equal(hub.image, decode(encoded).numpy())

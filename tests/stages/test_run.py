@@ -2,14 +2,12 @@
 
 import html
 import json
-import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
@@ -188,17 +186,16 @@ def test_the_same_seed_gives_the_same_outputs_and_another_seed_others(sjft, fini
     )
 
 
-def test_killed_when_the_metrics_appear_the_same_command_finishes_with_the_same_outputs(sjft, finished, tmp_path):
+def test_killed_when_the_metrics_appear_the_same_command_finishes_with_the_same_outputs(
+    sjft, forked, finished, tmp_path
+):
     path, run, _ = finished
     out = tmp_path / "run"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sjft_tf.cli", "run", str(path), "--out", str(out)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    while not (out / "metrics.json").exists() and process.poll() is None:
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    killed = forked("from sjft_tf.cli import main; main()", "run", path, "--out", out)
+    while not (out / "metrics.json").exists() and killed.wait(0.002) is None:
+        pass
+    killed.process.kill()
+    assert killed.wait() == -signal.SIGKILL, killed.errors
     result = sjft("run", path, "--out", out)
     assert result.exit_code == 0, result.output
     _assert_same_outputs(run, out)

@@ -15,6 +15,7 @@ import numpy as np
 
 _MEANS = np.linspace(0, 1, 4001)[1:-1]  # where the interval may end
 _BOLDEST = 0.75  # of the stake may be lost in one bet
+_NEEDED = np.log(1 / 0.05)  # of the winnings, so that a mean is ruled out with a confidence of 95 %
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +24,7 @@ class Certificate:
 
     Attributes:
         recall: mean over the sample, of the share of the `depth` nearest source images that are found.
-        low: the recall over all targets lies between `low` and `high` with a confidence of 95 %.
-        high: see `low`.
+        low, high: the recall over all targets lies between them with a confidence of 95 %.
         n_targets: targets in the sample.
         depth: neighbors of each.
         candidates: source images that the index proposes for each target.
@@ -52,28 +52,24 @@ class Certificate:
 
 
 def recalls(candidates: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """For each target the share of the exact list that is among the candidates.
+    """For each target the share of the exact list that is among the candidates, `[n]` float64.
 
     Because candidates are ranked by what ranks exactly, this is the recall of the final list too.
 
     Args:
-        candidates: `[n, c]` int, ascending in each row.
-        exact: `[n, depth]` int, in any order.
-
-    Returns:
-        `[n]` float64 in 0..1.
+        candidates: `[n, c]` int, none twice in a row.
+        exact: `[n, depth]` int, likewise.
     """
     found = [np.isin(row, proposed, assume_unique=True).mean() for row, proposed in zip(exact, candidates, strict=True)]
     return np.array(found)
 
 
-def mean_interval(values: np.ndarray, population: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """An interval that holds the mean of a population with at least this confidence.
+def mean_interval(values: np.ndarray, population: int) -> tuple[float, float]:
+    """An interval that holds the mean of a population with a confidence of at least 95 %.
 
     Args:
         values: `[n]` float in 0..1, a random sample without repetition, in random order.
         population: size of the population; where the sample is all of it, the mean is known.
-        confidence: below 1.
 
     Returns:
         low and high, the sample's mean between them.
@@ -81,25 +77,21 @@ def mean_interval(values: np.ndarray, population: int, *, confidence: float = 0.
     mean = float(values.mean())
     if len(values) >= population:
         return mean, mean
-    needed = np.log(1 / (1 - confidence))
-    bets = _bets(values, needed)[:, None]
-    up, down = (
-        _most_won(np.minimum(bets, _BOLDEST / _MEANS), values),
-        _most_won(-np.minimum(bets, _BOLDEST / (1 - _MEANS)), values),
-    )
-    likely = np.flatnonzero(np.maximum(up, down) - np.log(2) < needed)
+    bets = _bets(values)[:, None]
+    up = _most_won(np.minimum(bets, _BOLDEST / _MEANS), values)
+    down = _most_won(-np.minimum(bets, _BOLDEST / (1 - _MEANS)), values)
+    likely = _MEANS[np.maximum(up, down) - np.log(2) < _NEEDED]
     step = _MEANS[0]
-    low, high = (_MEANS[likely[0]] - step, _MEANS[likely[-1]] + step) if len(likely) else (mean, mean)
-    return min(float(low), mean), max(float(high), mean)
+    return min(mean, float(likely.min(initial=1)) - step), max(mean, float(likely.max(initial=0)) + step)
 
 
-def _bets(values: np.ndarray, needed: float) -> np.ndarray:
+def _bets(values: np.ndarray) -> np.ndarray:
     """How much to bet on each value, `[n]`: the less, the more the ones before varied."""
     n = np.arange(1, len(values) + 1)
     means = (0.5 + np.cumsum(values)) / (n + 1)
     variances = (0.25 + np.cumsum((values - means) ** 2)) / (n + 1)
     before = np.concatenate([[0.25], variances[:-1]])
-    return np.sqrt(2 * (needed + np.log(2)) / (before * len(values)))
+    return np.sqrt(2 * (_NEEDED + np.log(2)) / (before * len(values)))
 
 
 def _most_won(bets: np.ndarray, values: np.ndarray) -> np.ndarray:

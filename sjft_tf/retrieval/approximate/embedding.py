@@ -1,11 +1,9 @@
 """A compact embedding of lifted vectors: a few hundred numbers whose inner products rank sources as the divergence does.
 
-Greater inner products are to mean nearer, so that u is taken with the opposite sign of `lifting`'s. Of the matrix of all
-`<u(t), v(s)>` a ranking needs less than all. What is constant in a row does not matter, so `v` is
+Of the matrix of all `<u(t), v(s)>` a ranking needs less than all. What is constant in a row does not matter, so `v` is
 centered. What all targets agree on, `<mean u, v>` with the sources' own summand in it, is kept as one exact number. The
 rest, `(u - mean u)^T (v - mean v)`, is approximated with least squared error over a sample of both sides, by its singular
 vectors: unlike components of `v` alone, these hold no direction in which the sources differ but no target asks.
-
 The matrix of the sample is as large as the sample, so nothing grows with the square of a descriptor's length.
 """
 
@@ -23,40 +21,40 @@ _FAINT = 1e-5  # singular values below so many times the first are rounding erro
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Embedding:
-    """Linear maps of both sides, so that `<targets(u), sources(v)>` is about `<u, v>` and a constant for each target.
+    """Linear maps of lifted vectors; `<targets(t), sources(s)>` is about a constant of t less the divergence.
 
     Attributes:
-        target_map: `[d, D']` float32; `source_map`: likewise.
-        target_mean: `[D']` float32, mean of u; `source_mean`: mean of v.
-        common_scale: `[]` float64 > 0, root mean square of `<target_mean, v - source_mean>`.
+        lift: of both sides.
+        target_mean, source_mean: `[D]` float32, of u and of v.
+        target_map: `[d - 1, D]` float32.
+        source_map: `[d, D]` float32, the last row for what all targets agree on.
+        common: what stands for that in an embedded target.
     """
 
-    target_map: np.ndarray
-    source_map: np.ndarray
+    lift: Lift
     target_mean: np.ndarray
     source_mean: np.ndarray
-    common_scale: np.ndarray
+    target_map: np.ndarray
+    source_map: np.ndarray
+    common: float
 
     @property
     def dimensions(self) -> int:
-        """Numbers in an embedded vector, the common one included."""
-        return len(self.source_map) + 1
+        """Numbers in an embedded vector, d."""
+        return len(self.source_map)
 
-    def targets(self, descriptors: np.ndarray, lift: Lift) -> np.ndarray:
-        """Embedded targets, `[n, d + 1]` float32."""
-        embedded = np.empty((len(descriptors), self.dimensions), np.float32)
-        for rows, u in _lifted_targets(descriptors, lift):
-            embedded[rows, :-1] = (u - self.target_mean) @ self.target_map.T
-        embedded[:, -1] = np.sqrt(self.common_scale)
+    def targets(self, descriptors: np.ndarray) -> np.ndarray:
+        """Embedded targets, `[n, d]` float32."""
+        embedded = np.full((len(descriptors), self.dimensions), self.common, np.float32)
+        embedded[:, :-1] = (_lifted_targets(descriptors, self.lift) - self.target_mean) @ self.target_map.T
         return embedded
 
-    def sources(self, descriptors: np.ndarray, lift: Lift) -> np.ndarray:
-        """Embedded sources, `[m, d + 1]` float32."""
+    def sources(self, descriptors: np.ndarray) -> np.ndarray:
+        """Embedded sources, `[m, d]` float32."""
         embedded = np.empty((len(descriptors), self.dimensions), np.float32)
-        for rows, v in _lifted_sources(descriptors, lift):
+        for rows, v in _lifted_sources(descriptors, self.lift):
             v -= self.source_mean
-            embedded[rows, :-1] = v @ self.source_map.T
-            embedded[rows, -1] = v @ self.target_mean / np.sqrt(self.common_scale)
+            embedded[rows] = v @ self.source_map.T
         return embedded
 
 
@@ -64,43 +62,36 @@ def fit_embedding(targets: np.ndarray, sources: np.ndarray, lift: Lift, *, dimen
     """The embedding of least squared error over all pairs of a sample.
 
     With singular vectors `A diag(s) B^T` of `M = (u - mean u)^T (v - mean v)`, a source becomes `A^T (u - mean u) v` and
-    a target, by least squares, `diag(1 / s) B^T (v - mean v) u`; both are scaled to equal length.
+    a target, by least squares, `-diag(1 / s) B^T (v - mean v) u`; both are scaled to equal length.
 
     Args:
         targets: descriptors of a sample of the targets, or of all.
         sources: descriptors of a sample of the sources.
         lift: the lift of both.
-        dimensions: numbers to keep; fewer are kept where the sample has no more.
+        dimensions: numbers to keep beside the common one; fewer are kept where the sample has no more.
     """
-    u = np.concatenate([u for _, u in _lifted_targets(targets, lift)])
+    u = _lifted_targets(targets, lift)
     target_mean = u.mean(axis=0)
-    centered = u - target_mean
-    products = np.empty((len(u), len(sources)))
-    common, source_mean = np.empty(len(sources)), np.zeros(u.shape[1])
+    u -= target_mean
+    products, agreed = np.empty((len(u), len(sources))), np.empty(len(sources))
+    total = np.zeros(u.shape[1])
     for rows, v in _lifted_sources(sources, lift):
-        products[:, rows] = centered @ v.T
-        common[rows] = v @ target_mean
-        source_mean += v.sum(axis=0, dtype=np.float64) / len(sources)
-    products -= products.mean(axis=1, keepdims=True)
-    left, values, right = _singular(products, dimensions)
-    weights = right / np.sqrt(values)
+        products[:, rows], agreed[rows] = u @ v.T, v @ target_mean
+        total += v.sum(axis=0, dtype=np.float64)
+    source_mean = (total / len(sources)).astype(np.float32)
+    left, values, right = _singular(products - products.mean(axis=1, keepdims=True), dimensions)
+    left, right = left / np.sqrt(values), right / np.sqrt(values)
     target_map = np.zeros((len(values), u.shape[1]))
-    source_mean = source_mean.astype(np.float32)
     for rows, v in _lifted_sources(sources, lift):
-        target_map += weights[rows].T @ (v - source_mean)
-    return Embedding(
-        target_map=target_map.astype(np.float32),
-        source_map=((left / np.sqrt(values)).T @ centered).astype(np.float32),
-        target_mean=target_mean,
-        source_mean=source_mean,
-        common_scale=np.array(common.std() or 1.0),
-    )
+        target_map -= right[rows].T @ (v - source_mean)
+    scale = np.sqrt(agreed.std() or 1)
+    source_map = np.vstack([left.T @ u, target_mean / scale]).astype(np.float32)
+    return Embedding(lift, target_mean, source_mean, target_map.astype(np.float32), source_map, -float(scale))
 
 
-def _lifted_targets(descriptors: np.ndarray, lift: Lift) -> Iterator[tuple[slice, np.ndarray]]:
+def _lifted_targets(descriptors: np.ndarray, lift: Lift) -> np.ndarray:
     with Threads() as threads:
-        for rows in tiles(len(descriptors), max(1, _LIFTED_BYTES // (4 * lift.depth))):
-            yield rows, -lift_targets(descriptors[rows], lift, threads)
+        return lift_targets(descriptors, lift, threads)
 
 
 def _lifted_sources(descriptors: np.ndarray, lift: Lift) -> Iterator[tuple[slice, np.ndarray]]:

@@ -15,8 +15,8 @@ from sjft_tf.retrieval.threads import Threads, tiles
 from sjft_tf.retrieval.top_k import keys_of, table_of
 
 _GROUP = 64  # targets
-_WHOLE = 0.7  # a group that proposes more of a tile is multiplied with all of it: taking rows out costs more
-_LIFTED_BYTES = 2**26  # of the vectors of a tile
+_WHOLE = 0.4  # a group that proposes more of a tile is multiplied with all of it: taking rows out costs more
+_LIFTED_BYTES, _LEAST_ROWS = 2**26, 1024  # of the vectors of a tile; a product with fewer is slow
 _TAKEN_ROWS = 64  # for a thread at a time
 
 Descriptors = Callable[[np.ndarray], np.ndarray]  # of images at ascending indices
@@ -40,12 +40,12 @@ def rerank(
     """
     ordered = candidates[order]
     keys = np.empty_like(ordered)
-    rows = max(256, _LIFTED_BYTES // (4 * lift.depth))
+    rows = max(_LEAST_ROWS, _LIFTED_BYTES // (4 * lift.depth))
     edges = np.arange(0, int(candidates.max()) + rows + 1, rows)
     bounds = np.array([np.searchsorted(row, edges) for row in ordered])
     with Threads() as threads:
         u = lift_targets(targets[order], lift, threads)
-        v, taken = (np.empty((rows, lift.depth), np.float32) for _ in range(2))
+        v, taken = (np.empty((n, lift.depth), np.float32) for n in (rows, int(_WHOLE * rows) + 1))
         for tile, first in enumerate(edges[:-1].tolist()):
             low, high = bounds[:, tile], bounds[:, tile + 1]
             proposed = [ordered[row, low[row] : high[row]] - first for row in range(len(ordered))]

@@ -2,10 +2,11 @@
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import keras
+import tensorflow as tf
 
 from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection
@@ -145,6 +146,7 @@ class Checkpoint(keras.callbacks.Callback):
             keeper.restore(saved.notes["kept"][name])
 
 
-def first_epoch(callbacks: Iterable[keras.callbacks.Callback] | None, otherwise: int) -> int:
-    """The epoch to begin with: that of a `Checkpoint` among the callbacks."""
-    return next((callback.round for callback in callbacks or () if isinstance(callback, Checkpoint)), otherwise)
+def first_epoch(callbacks: Any, otherwise: int) -> int:
+    """The epoch to begin with: that of a `Checkpoint` among the callbacks, given as `fit` takes them."""
+    held = tf.nest.flatten(getattr(callbacks, "callbacks", callbacks))
+    return next((callback.round for callback in held if isinstance(callback, Checkpoint)), otherwise)

@@ -42,7 +42,7 @@ class LossCurves(keras.callbacks.Callback):
         """Note the running means, if a stretch ends."""
         self._step = self._first + batch + 1
         steps = self.params["steps"]
-        if self._step % max(1, steps // POINTS) == 0 or self._step == steps:
+        if self._step % max(1, (steps or 0) // POINTS) == 0 or self._step == steps:
             means = {name: float(value) for name, value in self.model.get_metrics_result().items()}
             self._check_finite(means["loss"])
             losses = {term.name: means[f"{term.name}_{MEAN_LOSS}"] for term in self.model.terms}

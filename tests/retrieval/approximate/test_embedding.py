@@ -12,8 +12,8 @@ def centered(matrix):
     return matrix - matrix.mean(axis=1, keepdims=True)
 
 
-def embedded(embedding, lift, targets, sources):
-    return embedding.targets(targets, lift) @ embedding.sources(sources, lift).T
+def embedded(embedding, targets, sources):
+    return embedding.targets(targets) @ embedding.sources(sources).T
 
 
 def lifted(lift, targets, sources):
@@ -28,7 +28,7 @@ def test_products_of_all_dimensions_rank_as_the_divergence(rng, draw, weights):
     lift = HistogramMeasure(weights).lift(targets)
     embedding = fit_embedding(targets, sources, lift, dimensions=1000)
     assert embedding.dimensions < 20 + 1  # the targets differ in no more directions
-    products, expected = embedded(embedding, lift, targets, sources), lifted(lift, targets, sources)
+    products, expected = embedded(embedding, targets, sources), lifted(lift, targets, sources)
     np.testing.assert_allclose(centered(products), centered(expected), atol=1e-4 * np.abs(expected).max())
 
 
@@ -38,7 +38,7 @@ def test_error_on_the_sample_is_the_least_that_so_many_dimensions_have(rng, draw
     lift = HistogramMeasure(weights).lift(targets)
     embedding = fit_embedding(targets, sources, lift, dimensions=dimensions)
     rest = centered(lifted(lift, targets, sources))
-    error = np.linalg.norm(centered(embedded(embedding, lift, targets, sources)) - rest)
+    error = np.linalg.norm(centered(embedded(embedding, targets, sources)) - rest)
     rest -= rest.mean(axis=0)  # what all targets agree on is exact
     least = np.linalg.norm(np.linalg.svd(rest, compute_uv=False)[dimensions:])
     assert least == pytest.approx(error, rel=1e-3)
@@ -48,7 +48,7 @@ def test_more_sources_than_targets_and_fewer_are_fitted_alike(rng, draw, weights
     targets, sources = draw(rng, 60), draw(rng, 25)
     lift = HistogramMeasure(weights).lift(targets)
     embedding = fit_embedding(targets, sources, lift, dimensions=1000)
-    products, expected = embedded(embedding, lift, targets, sources), lifted(lift, targets, sources)
+    products, expected = embedded(embedding, targets, sources), lifted(lift, targets, sources)
     np.testing.assert_allclose(centered(products), centered(expected), atol=1e-4 * np.abs(expected).max())
 
 
@@ -59,7 +59,7 @@ def test_images_outside_the_sample_are_ranked_nearly_as_exactly(rng, draw, weigh
     targets, sources = counts[:40], counts[40:]
     lift = HistogramMeasure(weights).lift(targets)
     embedding = fit_embedding(targets[::2], sources[::3], lift, dimensions=12)
-    exact, ours = lifted(lift, targets, sources), embedded(embedding, lift, targets, sources)
+    exact, ours = lifted(lift, targets, sources), embedded(embedding, targets, sources)
     nearest, candidates = np.argsort(-exact, axis=1)[:, :50], np.argsort(-ours, axis=1)[:, :100]
     recall = np.mean([np.isin(one, other).mean() for one, other in zip(nearest, candidates, strict=True)])
     assert recall > 0.99
@@ -70,5 +70,5 @@ def test_features_are_embedded_too(rng):
     lift = SquaredDistance().lift(targets)
     embedding = fit_embedding(targets, sources, lift, dimensions=100)
     distances = np.square(targets[:, None] - sources).sum(axis=2)
-    products = embedded(embedding, lift, targets, sources)
+    products = embedded(embedding, targets, sources)
     np.testing.assert_allclose(centered(-products), centered(distances), atol=1e-3)

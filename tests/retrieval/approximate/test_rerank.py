@@ -29,6 +29,7 @@ def test_table_is_the_nearest_of_the_candidates(
     targets, sources = draw(rng, n), draw(rng, 900)
     lift, candidates = HistogramMeasure(weights).lift(targets), propose(rng, n, 900, c)
     monkeypatch.setattr(module, "_LIFTED_BYTES", 4 * lift.depth * 256)  # four tiles
+    monkeypatch.setattr(module, "_LEAST_ROWS", 1)
     table = rerank(targets, candidates, rng.permutation(n), lift, sources.__getitem__, depth=30)
     divergences = direct(targets, sources, weights)
     errors = promised(divergences, targets, sources, weights)
@@ -57,7 +58,8 @@ def test_features_are_ranked_by_their_distance(rng, assert_ranked):
 def test_sources_are_asked_for_once_in_ascending_order(rng, draw, weights, monkeypatch):
     targets, sources = draw(rng, 10), draw(rng, 2000)
     lift, candidates = HistogramMeasure(weights).lift(targets), propose(rng, 10, 2000, 20)
-    monkeypatch.setattr(module, "_LIFTED_BYTES", 1)
+    monkeypatch.setattr(module, "_LIFTED_BYTES", 4 * lift.depth * 256)
+    monkeypatch.setattr(module, "_LEAST_ROWS", 1)
     asked = []
 
     def describe(indices):

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -85,30 +86,24 @@ def opened(folders: Sequence[RunFolder]) -> Iterator[list[Workspace]]:
 
 
 def _check_alike(runs: Sequence[Workspace]) -> None:
-    """What can be told without reading images comes first."""
     first = runs[0]
     if len(runs) == 1 and first.experiment.selection.rounds == 1:
         raise InputError(f"{first.folder.path} has one round, so there is nothing to fuse; give several runs")
     for run in runs[1:]:
-        size, other_size = first.experiment.image_size, run.experiment.image_size
-        if size != other_size:
-            raise InputError(
-                f"image_size is {size} in {first.folder.path} and {other_size} in {run.folder.path}; only models of one "
-                "size fuse"
-            )
-    for run in runs[1:]:
-        names, others = list(first.target.class_names), list(run.target.class_names)
-        if len(names) != len(others):
-            raise InputError(
-                f"{first.folder.path} has {len(names)} classes and {run.folder.path} {len(others)}; only models of the "
-                "same classes fuse"
-            )
-        for i, (name, other) in enumerate(zip(names, others, strict=True)):
-            if name != other:
+        for (what, here), (_, there) in zip(_told(first), _told(run), strict=False):
+            if here != there:
                 raise InputError(
-                    f"class {i} is {name!r} in {first.folder.path} and {other!r} in {run.folder.path}; only models of "
-                    "the same classes fuse"
+                    f"{what} is {here!r} in {first.folder.path} and {there!r} in {run.folder.path}; only models of one "
+                    "size and the same classes fuse"
                 )
+
+
+def _told(run: Workspace) -> Iterator[tuple[str, Any]]:
+    """What must be the same in all runs; what can be told without reading images comes first."""
+    yield "image_size", run.experiment.image_size
+    names = run.target.class_names
+    yield "the number of classes", len(names)
+    yield from ((f"class {i}", name) for i, name in enumerate(names))
 
 
 def _check_complete(run: Workspace) -> None:

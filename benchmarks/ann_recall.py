@@ -1,11 +1,13 @@
 """Approximate search with ScaNN against our exact search: recall of the exact neighbors, and time.
 
 Both start from descriptors in memory. Exact search lifts, multiplies and ranks all pairs; the approximate one has been
-built (the time is told apart), embeds the targets, asks the index for candidates, and ranks those by their exact
-divergences. Curves: ScaNN by number of candidates, and FAISS IVF-PQ on the same embedding by number of lists probed, its
-2.5 max_k candidates ranked in the same way; `--picture` draws them.
+built (the time is told apart), embeds the targets, asks the index for candidates, and ranks those by the vectors of exact
+search. `speedup` is without building, `speedup_built` with it. Curve: by number of candidates, and FAISS IVF-PQ on the same
+embedding by number of lists probed, its 2.5 depth candidates ranked in the same way; `--picture` draws them.
 
-    python benchmarks/ann_recall.py --target FOLDER --source FOLDER --picture curves.png
+    python benchmarks/ann_recall.py --target FOLDER --source FOLDER --cache gabor.npz --picture curves.png
+    python benchmarks/ann_recall.py --target FOLDER --source FOLDER --cache gabor.npz --many
+    python benchmarks/ann_recall.py --target FOLDER --source FOLDER --cache alexnet.npz --alexnet
 """
 
 import argparse
@@ -19,11 +21,13 @@ import matplotlib.figure
 import measuring
 import numpy as np
 
-from sjft_tf.retrieval import NeighborTable, ScannOptions, ScannSearch, SymmetricKL, search_exact
-from sjft_tf.retrieval.certificate import recalls
+from sjft_tf.retrieval import HistogramMeasure, NeighborTable, ScannSearch, choose_method, search_exact
+from sjft_tf.retrieval.approximate.certificate import recalls
 
-MAX_K, RECALL = 850, 0.99
-SHARES = (1.0, 1.1, 1.2, 1.4, 1.8, 2.5)  # candidates, as multiples of max_k
+DEPTH, RECALL = 850, 0.99
+MANY_TARGETS = 12_000  # of the source's own images
+OF_ALEXNET = 10_000  # source images
+SHARES = (1.0, 1.1, 1.2, 1.4, 1.8, 2.5)  # candidates, as multiples of the depth
 PROBES = (8, 16, 32, 64, 128)
 
 
@@ -48,11 +52,41 @@ class InMemory:
             yield start, self.counts[start : start + self.block_rows]
 
 
-def measured(turns: int, exact: np.ndarray, search: Callable[[], NeighborTable]) -> tuple[float, float]:
-    """Recall, and the least seconds."""
+def measured(exact: np.ndarray, search: Callable[[], NeighborTable]) -> tuple[float, float]:
+    """Recall and seconds of one search."""
+    start = time.perf_counter()
     found = search()
-    seconds = measuring.in_turns(turns, search=search)["search"]
-    return float(recalls(np.sort(found.indices, axis=1), exact).mean()), float(seconds.min())
+    seconds = time.perf_counter() - start
+    return float(recalls(np.sort(found.indices, axis=1), exact).mean()), seconds
+
+
+def curves(
+    search: ScannSearch, targets: np.ndarray, sources: np.ndarray, exact: np.ndarray
+) -> dict[str, list[list[float]]]:
+    """Number of candidates or probes, recall and seconds, by name."""
+    depth, certificate, points = exact.shape[1], search.certificate, []
+    for share in SHARES:
+        candidates = min(int(share * depth), len(sources))
+        search.certificate = dataclasses.replace(certificate, candidates=candidates)
+        points.append([candidates, *measured(exact, lambda: search.table())])
+    search.certificate = certificate
+    queries, vectors = search.embedding.targets(targets), search.embedding.sources(sources)
+    parts = max(parts for parts in range(1, 33) if vectors.shape[1] % parts == 0)
+    index = faiss.index_factory(
+        vectors.shape[1], f"IVF{4 * int(np.sqrt(len(vectors)))},PQ{parts}x8", faiss.METRIC_INNER_PRODUCT
+    )
+    index.train(vectors)
+    index.add(vectors)
+
+    def by_faiss() -> NeighborTable:
+        proposed = index.search(queries, min(int(SHARES[-1] * depth), len(sources)))[1]
+        return search.rank(queries, _filled(proposed, len(sources)))
+
+    of_faiss = []
+    for probes in PROBES:
+        index.nprobe = probes
+        of_faiss.append([probes, *measured(exact, by_faiss)])
+    return {"ScaNN": points, "FAISS IVF-PQ": of_faiss}
 
 
 def draw(curves: dict[str, list[list[float]]], exact_seconds: float, path: pathlib.Path) -> None:
@@ -64,7 +98,7 @@ def draw(curves: dict[str, list[list[float]]], exact_seconds: float, path: pathl
         axes.plot(seconds, recall, marker=marker, label=name)
     axes.axvline(exact_seconds, color="gray", linestyle="--", label="exact search")
     axes.axhline(RECALL, color="gray", linewidth=0.8, linestyle=":")
-    axes.set(xscale="log", xlabel="seconds for all target images", ylabel=f"recall@{MAX_K}")
+    axes.set(xscale="log", xlabel="seconds for all target images", ylabel=f"recall@{DEPTH}")
     axes.legend()
     figure.savefig(path, dpi=110)
 
@@ -73,72 +107,57 @@ def main() -> None:
     """Measure, draw and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--picture", type=pathlib.Path)
-    parser.add_argument("--dimensions", type=int, default=ScannOptions().dimensions)
+    parser.add_argument("--dimensions", type=int, default=160)
+    parser.add_argument("--alexnet", action="store_true", help=f"its descriptors, of {OF_ALEXNET:,} source images")
+    parser.add_argument(
+        "--many", action="store_true", help=f"{MANY_TARGETS:,} images of the source as targets, one turn"
+    )
     given = measuring.arguments(parser)
-    if given.small:
-        rng = np.random.default_rng(0)
-        draws = [rng.multinomial(4096, rng.dirichlet(np.full(8, 0.5), (n, 6))) for n in (40, 3000)]
-        targets, sources, weights = *(counts.astype(np.uint16) for counts in draws), np.full(6, 1 / 6)
-    else:
-        targets, sources, weights = measuring.gabor_descriptors(given)
-    max_k, measure = min(MAX_K, len(sources) // 30), SymmetricKL(weights)
+    targets, sources, weights = measuring.counts(
+        given, alexnet=given.alexnet, n_source=OF_ALEXNET if given.alexnet else None
+    )
+    if given.many:
+        targets = sources[np.random.default_rng(0).permutation(len(sources))[:MANY_TARGETS]]
+    depth = min(DEPTH, len(sources) // 10)
     start = time.perf_counter()
-    options = ScannOptions(dimensions=given.dimensions, min_recall=0.9 if given.small else RECALL - 0.005)
-    search = ScannSearch.build(targets, InMemory(sources), measure, max_k=max_k, options=options)
+    search = ScannSearch(
+        targets, InMemory(sources), HistogramMeasure(weights), depth=depth, dimensions=given.dimensions,
+        min_recall=0.9 if given.small else RECALL - 0.005,
+    )  # fmt: skip
     build_seconds = time.perf_counter() - start
-    exact = search_exact(targets, sources, weights, max_k=max_k).indices
+    tables = {}
     seconds = measuring.in_turns(
-        given.turns,
-        exact=lambda: search_exact(targets, sources, weights, max_k=max_k),
-        scann=lambda: search.search(targets),
+        1 if given.many else given.turns,
+        burn_in=0 if given.many else 1,
+        exact=lambda: tables.update(exact=search_exact(targets, sources, weights, depth=depth)),
+        scann=lambda: tables.update(scann=search.table()),
     )
     speedup, spread = measuring.ratio(seconds["exact"], seconds["scann"])
-    recall = float(recalls(np.sort(search.search(targets).indices, axis=1), exact).mean())
-    curves: dict[str, list[list[float]]] = {"ScaNN": [], "FAISS IVF-PQ": []}
-    certificate = search.certificate
-    for share in SHARES:
-        candidates = min(int(share * max_k), len(sources))
-        search.certificate = dataclasses.replace(certificate, candidates=candidates)
-        curves["ScaNN"].append([candidates, *measured(1, exact, lambda: search.search(targets))])
-    queries, vectors = search.embedded_targets(targets), search.embedded_sources(sources)
-    lists = 4 * int(np.sqrt(len(vectors)))
-    index = faiss.index_factory(
-        vectors.shape[1], f"IVF{lists},PQ{_parts(vectors.shape[1])}x8", faiss.METRIC_INNER_PRODUCT
-    )
-    index.train(vectors)
-    index.add(vectors)
-
-    def by_faiss() -> NeighborTable:
-        proposed = index.search(queries, min(int(SHARES[-1] * max_k), len(sources)))[1]
-        return search.rank(targets, queries, _filled(proposed, len(sources)))
-
-    for probes in PROBES:
-        index.nprobe = probes
-        curves["FAISS IVF-PQ"].append([probes, *measured(1, exact, by_faiss)])
-    for name, points in curves.items():
-        for knob, found, spent in points:
-            print(f"{name:14s} {knob:6d}   recall@{max_k} {found:.4f}   {spent:7.2f} s")
-    if given.picture:
-        draw(curves, float(seconds["exact"].min()), given.picture)
+    built, _ = measuring.ratio(seconds["exact"], seconds["scann"] + build_seconds)
+    exact = tables["exact"].indices
+    found = {} if given.many or given.alexnet else curves(search, targets, sources, exact)
+    for name, points in found.items():
+        for knob, recall, spent in points:
+            print(f"{name:14s} {knob:6d}   recall@{depth} {recall:.4f}   {spent:7.2f} s")
+    if given.picture and found:
+        draw(found, float(seconds["exact"].min()), given.picture)
     measuring.report(
         "ann_recall",
-        recall=recall,
+        recall=float(recalls(np.sort(tables["scann"].indices, axis=1), exact).mean()),
         speedup=speedup,
+        speedup_built=built,
+        auto=choose_method(len(targets), len(sources), depth)[0],
         spread={"speedup": spread},
         seconds={name: times.tolist() for name, times in seconds.items()},
         build_seconds=build_seconds,
-        certificate=certificate.config(),
+        certificate=search.certificate.config(),
         dimensions=given.dimensions,
-        curves=curves,
+        curves=found,
         n_target=len(targets),
         n_source=len(sources),
-        max_k=max_k,
+        numbers=int(targets[0].size),
+        depth=depth,
     )
-
-
-def _parts(length: int) -> int:
-    """The most parts, up to 32, that divide a vector."""
-    return max(parts for parts in range(1, 33) if length % parts == 0)
 
 
 def _filled(proposed: np.ndarray, n_source: int) -> np.ndarray:

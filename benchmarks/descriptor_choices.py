@@ -1,4 +1,4 @@
-"""How much the neighbors change with bins, epsilon, tap, bank and image size: what a user need and need not choose.
+"""How much the neighbors change with bins, smoothing, tap, bank and image size: what a user need and need not choose.
 
 Overlap@K of two choices is the share of a target image's first K neighbors that both have, averaged over target images.
 
@@ -15,9 +15,8 @@ import numpy as np
 from sjft_tf import files
 from sjft_tf.config import DescriptorConfig
 from sjft_tf.descriptors import DescribedDomain, FeatureDescriber, HistogramDescriber, PooledFeatures, fit_bin_edges
-from sjft_tf.retrieval import NeighborTable, SquaredDistance, SymmetricKL, search_stream
-from sjft_tf.retrieval.divergence import EPSILON
-from sjft_tf.stages.banks import build_bank
+from sjft_tf.retrieval import NeighborTable, measure_for, search_stream
+from sjft_tf.workspace.banks import build_bank
 
 DEPTHS = (10, 50, 200)
 
@@ -29,7 +28,7 @@ class Choice:
     name: str
     descriptor: dict[str, Any]
     image_size: int = 64
-    epsilon: float = EPSILON
+    comparison: dict[str, Any] = dataclasses.field(default_factory=dict)  # of `measure_for`
 
 
 def choices(arguments: argparse.Namespace) -> list[Choice]:
@@ -38,7 +37,8 @@ def choices(arguments: argparse.Namespace) -> list[Choice]:
     found = [Choice("gabor, 32 bins", gabor)]
     found += [Choice(f"gabor, {bins} bins", {**gabor, "bins": bins}) for bins in (8, 16, 100)]
     found += [Choice("gabor, authors' bins", {**gabor, "binning": "authors"})]
-    found += [Choice(f"gabor, epsilon {epsilon:g}", gabor, epsilon=epsilon) for epsilon in (1e-10, 1e-6, 1e-4)]
+    found += [Choice(f"gabor, smoothing {a:g}", gabor, comparison={"smoothing": a}) for a in (0.01, 0.5, 5)]
+    found += [Choice("gabor, hellinger", gabor, comparison={"divergence": "hellinger"})]
     found += [Choice(f"gabor, {size} px", gabor, image_size=size) for size in (32, 96)]
     found += [
         Choice("alexnet, pre-ReLU", alexnet),
@@ -56,19 +56,19 @@ def choices(arguments: argparse.Namespace) -> list[Choice]:
     return found
 
 
-def search(choice: Choice, target, source, max_k: int) -> NeighborTable:
+def search(choice: Choice, target, source, depth: int) -> NeighborTable:
     """Describe and search."""
     settings = DescriptorConfig(**choice.descriptor)
     bank = build_bank(settings, choice.image_size)
     if isinstance(bank, PooledFeatures):
-        describer, measure = FeatureDescriber(bank, image_size=choice.image_size), SquaredDistance()
+        describer = FeatureDescriber(bank, image_size=choice.image_size)
     else:
         edges = fit_bin_edges(
             target, bank, image_size=choice.image_size, bins=settings.n_bins, binning=settings.binning
         )
         describer = HistogramDescriber(bank, edges, image_size=choice.image_size)
-        measure = SymmetricKL(bank.channel_weights, choice.epsilon)
-    return search_stream(describer.describe(target), DescribedDomain(source, describer), measure, max_k=max_k)
+    measure = measure_for(bank, **choice.comparison)
+    return search_stream(describer.describe(target), DescribedDomain(source, describer), measure, depth=depth)
 
 
 def overlap(one: NeighborTable, other: NeighborTable, k: int) -> float:

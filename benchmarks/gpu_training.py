@@ -18,7 +18,8 @@ import tensorflow as tf
 from input_pipeline import NoiseImages
 
 from sjft_tf.domains import Domain
-from sjft_tf.models import classifier, joint_model
+from sjft_tf.models import classifier
+from sjft_tf.training import joint_model
 
 CLASSES, SOURCE_CLASSES = 102, 1000
 BATCHES, SMALL_BATCHES = (20, 128), (4,)

@@ -14,10 +14,10 @@ import measuring
 import numpy as np
 
 from sjft_tf.descriptors import DescribedDomain, GaborBank, HistogramDescriber, fit_bin_edges
-from sjft_tf.retrieval import SymmetricKL, search_stream
+from sjft_tf.retrieval import measure_for, search_stream
 
 SIZES, SMALL_SIZES = (5_000, 20_000, 50_000, 200_000), (200, 400, 800)
-IMAGE_SIZE, MAX_K = 64, 850
+IMAGE_SIZE, DEPTH = 64, 850
 
 
 class Repeated:
@@ -46,7 +46,7 @@ def main() -> None:
     def search(n: int) -> float:
         start = time.perf_counter()
         described = DescribedDomain(Repeated(source, n), describer)
-        search_stream(targets, described, SymmetricKL(bank.channel_weights), max_k=min(MAX_K, n))
+        search_stream(targets, described, measure_for(bank), depth=min(DEPTH, n))
         return time.perf_counter() - start
 
     search(sizes[0])
@@ -65,7 +65,7 @@ def main() -> None:
         seconds=seconds,
         peak_mb=peaks,
         target_images=len(target),
-        max_k=MAX_K,
+        depth=DEPTH,
     )
 
 

@@ -17,9 +17,8 @@ import measuring
 import numpy as np
 import PIL.Image
 
-from sjft_tf.models import joint_model
 from sjft_tf.selection import Selection
-from sjft_tf.training import joint_dataset, joint_loss, joint_sgd
+from sjft_tf.training import caffe_sgd, joint_dataset, joint_model
 
 
 class NoiseImages:
@@ -86,7 +85,7 @@ def main() -> None:
         return lambda: [None for _ in data]  # begun afresh each time, so that nothing is made ahead of it
 
     model = joint_model(backbone, target_classes=102, source_classes=1000, image_size=image_size, width=width)
-    model.compile(joint_sgd(0.01), loss=joint_loss(), jit_compile=False)
+    model.compile(caffe_sgd(0.01))
     keras.utils.set_random_seed(0)
     images = np.random.default_rng(0).uniform(0, 255, (batch_size, image_size, image_size, 3)).astype(np.float32)
     is_target = np.arange(batch_size) % 2 == 0

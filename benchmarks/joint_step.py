@@ -1,7 +1,7 @@
 """Joint training per image against Keras' plain `fit` of the same backbone on arrays that lie ready in memory.
 
-Ours is all of it, as `sjft-tf train` does it: image files read, decoded and augmented, two heads, masks, metrics, the
-loop of our own. Theirs has one head and its own loss and accuracy, shuffles, and makes no image. Both take batches of
+Ours is all of it, as `sjft-tf train` does it: image files read, decoded and augmented, two heads, masks, metrics,
+callbacks. Theirs has one head and its own loss and accuracy, shuffles, and makes no image. Both take batches of
 64 rows in float32, and neither compiles by XLA, which makes steps slower on CPUs. Steps are timed once input and loop
 are under way, ours from an input pipeline that began empty.
 
@@ -13,13 +13,14 @@ import argparse
 import measuring
 import steps_of_training as training
 
-from sjft_tf.models import classifier, joint_model
+from sjft_tf.models import classifier
+from sjft_tf.training import joint_model
 
 RUN = {"batch_size": 64, "steps": 40, "warm_up": 10}
 SMALL_RUN = {"batch_size": 8, "steps": 3, "warm_up": 1}
 NETS = {
-    "mobilenetv2 0.35, 96 px": {"backbone": "mobilenetv2", "alpha": 0.35, "image_size": 96},
-    "resnet18v2 0.5, 64 px": {"backbone": "resnet18v2", "width": 0.5, "stem": "small", "image_size": 64},
+    "mobilenetv2 0.35, 96 px": {"trunk": "mobilenetv2", "alpha": 0.35, "image_size": 96},
+    "resnet18v2 0.5, 64 px": {"trunk": "resnet18v2", "width": 0.5, "stem": "small", "image_size": 64},
 }
 SMALL_NETS = {"a few layers, 16 px": {"image_size": 16}}
 

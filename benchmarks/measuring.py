@@ -15,9 +15,11 @@ from collections.abc import Callable
 import numpy as np
 
 from sjft_tf import files
-from sjft_tf.descriptors import GaborBank, HistogramDescriber, fit_bin_edges
+from sjft_tf.descriptors import AlexNetBank, GaborBank, HistogramDescriber, fit_bin_edges
 from sjft_tf.domains import Domain, ImageFolder, SyntheticImages
 
+IMAGE_SIZE = 64  # pixels, of the images that are described
+_INSTRUCTIONS = ("avx512_vnni", "avx512f", "avx2", "asimd")  # the widest that a processor has is told
 _PACKAGES = ("numpy", "tensorflow", "tensorflow-cpu", "keras", "scann", "faiss-cpu", "scikit-image", "apache-beam")
 
 
@@ -67,37 +69,51 @@ class Part:
         return files.digest(self._domain.fingerprint(), self._indices)
 
 
-def gabor_descriptors(given: argparse.Namespace, image_size: int = 64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Descriptors of target and source by the Gabor bank with 32 bins, and the channels' weights.
+def counts(
+    given: argparse.Namespace, *, alexnet: bool = False, n_source: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Descriptors of target and source at 64 pixels, and the channels' weights.
 
-    A cache is trusted if it is of the same images.
+    A cache is trusted if it is of the same images and bank. A quick run has drawn ones, of 40 and 3,000 images.
+
+    Args:
+        given: of `arguments`.
+        alexnet: conv1 and conv2 of AlexNet with 100 bins, instead of Gabor filters with 32.
+        n_source: source images, spread evenly; all, if None.
 
     Returns:
-        `[n_target, D, 32]` uint16, `[n_source, D, 32]` uint16, `[D]` float64.
+        `[n_target, D, bins]` uint16, `[n_source, D, bins]` uint16, `[D]` float64.
     """
+    if given.small:
+        rng = np.random.default_rng(0)
+        drawn = [rng.multinomial(4096, rng.dirichlet(np.full(8, 0.5), (n, 6))).astype(np.uint16) for n in (40, 3000)]
+        return drawn[0], drawn[1], np.full(6, 1 / 6)
     target, source = domains(given)
-    made_from = files.digest(target.fingerprint(), source.fingerprint(), image_size)
+    if n_source is not None:
+        source = Part(source, np.linspace(0, len(source) - 1, min(n_source, len(source))).astype(int))
+    bank, bins = (AlexNetBank(), 100) if alexnet else (GaborBank(), 32)
+    made_from = files.digest(target.fingerprint(), source.fingerprint(), bank.config(), bins)
     kinds = {"target": np.uint16, "source": np.uint16, "weights": np.float64, "made_from": np.str_}
     if given.cache and given.cache.exists():
         kept = files.load_arrays(given.cache, kinds)
         if str(kept["made_from"]) == made_from:
             return kept["target"], kept["source"], kept["weights"]
-    bank = GaborBank()
-    describer = HistogramDescriber(bank, fit_bin_edges(target, bank, image_size=image_size), image_size=image_size)
-    counts = describer.describe(target), describer.describe(source)
+    edges = fit_bin_edges(target, bank, image_size=IMAGE_SIZE, bins=bins)
+    describer = HistogramDescriber(bank, edges, image_size=IMAGE_SIZE)
+    described = describer.describe(target), describer.describe(source)
     weights = np.asarray(bank.channel_weights, np.float64)
     if given.cache:
-        files.save_arrays(given.cache, target=counts[0], source=counts[1], weights=weights, made_from=made_from)
-    return *counts, weights
+        files.save_arrays(given.cache, target=described[0], source=described[1], weights=weights, made_from=made_from)
+    return *described, weights
 
 
-def in_turns(turns: int, **sides: Callable[[], object]) -> dict[str, np.ndarray]:
-    """Seconds that each side takes, `[turns]`: one after the other, again and again, after one turn that does not count.
+def in_turns(turns: int, *, burn_in: int = 1, **sides: Callable[[], object]) -> dict[str, np.ndarray]:
+    """Seconds that each side takes, `[turns]`: one after the other, again and again, after turns that do not count.
 
     A side that returns a float has timed itself: that is what it takes, without what it does before and after.
     """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(-1, turns):
+    for turn in range(-burn_in, turns):
         for name, side in sides.items():
             start = time.perf_counter()
             own = side()
@@ -119,7 +135,7 @@ def machine() -> dict[str, object]:
         cpus = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
         cpu = next(line.split(":")[1].strip() for line in cpus.splitlines() if line.startswith("model name"))
     except (OSError, StopIteration):
-        cpu = platform.machine()
+        cpu, cpus = platform.machine(), ""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
@@ -129,6 +145,7 @@ def machine() -> dict[str, object]:
             continue
     return {
         "cpu": cpu,
+        "instructions": next((name for name in _INSTRUCTIONS if f" {name} " in cpus), "unknown"),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(memory / 1e9, 1),
         "versions": versions,

@@ -1,6 +1,6 @@
 """What checkpoints every 200 steps add to the time of training.
 
-The same steps with checkpoints and without, in turns, by the loop of `sjft-tf train`, on batches that are made before:
+The same steps with checkpoints and without, in turns, by `fit` as in `sjft-tf train`, on batches that are made before:
 what is saved is all that a run is resumed from, and each file is on the disk (fsync) before the next step. The model is
 small, and so are its steps. What one checkpoint of ResNet-152 V2 takes is measured beside it, without training.
 
@@ -15,32 +15,23 @@ import time
 
 import keras
 import measuring
-import tensorflow as tf
-from steps_of_training import tiny_model
+from steps_of_training import Stopwatch, tiny_model
 
-from sjft_tf.models import joint_model
 from sjft_tf.selection import Selection
-from sjft_tf.training import (
-    Position,
-    joint_dataset,
-    joint_loss,
-    joint_metrics,
-    joint_sgd,
-    save_checkpoint,
-    step_function,
-    training_state,
-)
+from sjft_tf.training import Checkpoint, caffe_sgd, joint_dataset, joint_model
+from sjft_tf.training.checkpoint import build_variables, save_checkpoint, training_state
 
 EVERY, STEPS, BATCH = 200, 400, 32
 SMALL_EVERY, SMALL_STEPS, SMALL_BATCH = 2, 4, 4
-NET = {"backbone": "resnet18v2", "width": 0.25, "stem": "small", "image_size": 32}
+NET = {"trunk": "resnet18v2", "width": 0.25, "stem": "small", "image_size": 32}
 SMALL_NET = {"image_size": 16}
-LARGE_NET = {"backbone": "resnet152v2", "image_size": 224}
+LARGE_NET = {"trunk": "resnet152v2", "image_size": 224}
 
 
 def compiled(model: keras.Model) -> keras.Model:
     """The model, ready to be trained."""
-    model.compile(joint_sgd(0.01), joint_loss(), weighted_metrics=joint_metrics(), jit_compile=False)
+    model.compile(caffe_sgd(0.01))
+    build_variables(model)
     return model
 
 
@@ -49,7 +40,7 @@ def seconds_a_save(model: keras.Model, selection: Selection, path: pathlib.Path,
     seconds = []
     for step in range(times):
         start = time.perf_counter()
-        save_checkpoint(path, training_state(model, selection), Position(0, step))
+        save_checkpoint(path, training_state(model, selection), round=0, step=step)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 
@@ -66,20 +57,16 @@ def main() -> None:
     model = compiled(
         tiny_model(**net, target=n_target, source=n_source) if given.small else joint_model(**classes, **net)
     )
-    step = step_function(model)
     data = joint_dataset(target, source, selection, batch_size=batch_size, image_size=net["image_size"], steps=every)
-    data = data.take(8).cache().repeat()
+    data = data.take(8).cache().repeat().take(1 + steps)
 
     def train(path: pathlib.Path | None) -> float:
-        batches = iter(data)
-        step(batches)
-        start = time.perf_counter()
-        for done in range(1, steps + 1):
-            step(batches)
-            if path is not None and done % every == 0:
-                save_checkpoint(path, training_state(model, selection), Position(0, done))
-        tf.test.experimental.sync_devices()
-        return time.perf_counter() - start
+        stopwatch = Stopwatch(1, steps)
+        callbacks = [stopwatch] if path is None else [Checkpoint(path, selection, every=every), stopwatch]
+        model.fit(data, callbacks=callbacks, verbose=0)
+        if path is not None:
+            path.unlink()
+        return stopwatch.seconds
 
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "checkpoint.npz"

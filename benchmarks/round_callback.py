@@ -16,21 +16,20 @@ from steps_of_training import tiny_model
 
 from sjft_tf.domains import image_batches
 from sjft_tf.images import center_view
-from sjft_tf.models import joint_model
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
-from sjft_tf.training import NeighborExpansion
+from sjft_tf.training import NeighborExpansion, joint_model
 
 BATCH, MAX_K, K0 = 64, 850, 20
-NET = {"backbone": "resnet18v2", "width": 0.5, "stem": "small", "image_size": 64}
+NET = {"trunk": "resnet18v2", "width": 0.5, "stem": "small", "image_size": 64}
 SMALL_NET = {"image_size": 16}
 
 
-def random_neighbors(n_target: int, n_source: int, max_k: int) -> NeighborTable:
+def random_neighbors(n_target: int, n_source: int, depth: int) -> NeighborTable:
     """A table of random neighbors."""
     rng = np.random.default_rng(0)
-    indices = np.stack([rng.choice(n_source, max_k, replace=False) for _ in range(n_target)]).astype(np.int32)
-    return NeighborTable(indices, np.tile(np.arange(max_k, dtype=np.float32), (n_target, 1)))
+    indices = np.stack([rng.choice(n_source, depth, replace=False) for _ in range(n_target)]).astype(np.int32)
+    return NeighborTable(indices, np.tile(np.arange(depth, dtype=np.float32), (n_target, 1)))
 
 
 def main() -> None:
@@ -44,7 +43,7 @@ def main() -> None:
     else:
         model = joint_model(target_classes=n_target, source_classes=n_source, **net)
     neighbors = random_neighbors(len(target), len(source), min(MAX_K, len(source)))
-    selection = Selection(neighbors, k0=min(K0, neighbors.max_k))
+    selection = Selection(neighbors, k0=min(K0, neighbors.depth))
     callback = NeighborExpansion(selection, target, batch_size=BATCH)
     callback.set_model(model)
     callback.set_params({"steps": 1})

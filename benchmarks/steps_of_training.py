@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf.domains import Domain
-from sjft_tf.models import JointModel
 from sjft_tf.selection import Selection
 from sjft_tf.stages.profile import on_one_batch
-from sjft_tf.training import joint_dataset, joint_loss, joint_metrics, joint_sgd, replica_batches, step_function
+from sjft_tf.training import JointModel, LossCurves, caffe_sgd, joint_dataset
 
 AHEAD = 32  # batches beyond those asked for, so that at the end of a turn as much input is under way as anywhere in it
 
@@ -29,20 +28,19 @@ def tiny_model(image_size: int, **classes: int) -> JointModel:
 
 
 class Stopwatch(keras.callbacks.Callback):
-    """Seconds from the end of step `warm_up` of a `fit` to the end of its last."""
+    """Seconds from the end of step `warm_up` of a `fit` to the end of the `steps` after it, with which it ends."""
 
-    def __init__(self, warm_up: int) -> None:
+    def __init__(self, warm_up: int, steps: int) -> None:
         super().__init__()
-        self.warm_up = warm_up
+        self.warm_up, self.last = warm_up, warm_up + steps
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Start."""
+        """Start and stop."""
         if batch + 1 == self.warm_up:
             self.start = now()
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Stop."""
-        self.seconds = now() - self.start
+        if batch + 1 == self.last:
+            self.seconds = now() - self.start
+            self.model.stop_training = True
 
 
 def now() -> float:
@@ -56,13 +54,13 @@ def joint(
     *, batch_size: int, steps: int, warm_up: int, jit_compile: bool = False,
 ) -> Callable[[], float]:  # fmt: skip
     """Joint training as `sjft-tf train` does it, from an input pipeline that begins empty."""
-    _compile(model)
-    step = step_function(model, jit_compile=jit_compile)
+    _compile(model, jit_compile)
 
     def turn() -> float:
         data = joint_batches(model, target, source, batch_size=batch_size, steps=warm_up + steps + AHEAD)
-        batches = replica_batches(model.distribute_strategy, lambda shard: data)
-        return _seconds(lambda: step(batches), steps, warm_up)
+        stopwatch = Stopwatch(warm_up, steps)
+        model.fit(data, verbose=0, callbacks=[LossCurves(), stopwatch])
+        return stopwatch.seconds
 
     return turn
 
@@ -72,7 +70,7 @@ def on_constant_data(
     *, batch_size: int, steps: int, warm_up: int, jit_compile: bool = False,
 ) -> Callable[[], float]:  # fmt: skip
     """The same step on one batch that stays on the device."""
-    _compile(model)
+    _compile(model, jit_compile)
     batch = next(iter(joint_batches(model, target, source, batch_size=batch_size, steps=1)))
     step = on_one_batch(model.distribute_strategy, model.train_step, batch, compiled=jit_compile)
     return lambda: _seconds(step, steps, warm_up)
@@ -89,7 +87,7 @@ def keras_fit(
     model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss, metrics=["accuracy"], jit_compile=jit_compile)
 
     def turn() -> float:
-        stopwatch = Stopwatch(warm_up)
+        stopwatch = Stopwatch(warm_up, steps)
         model.fit(images, labels, batch_size=batch_size, verbose=0, callbacks=[stopwatch])
         return stopwatch.seconds
 
@@ -106,9 +104,9 @@ def joint_batches(
     )  # fmt: skip
 
 
-def _compile(model: keras.Model) -> None:
+def _compile(model: keras.Model, jit_compile: bool) -> None:
     if not model.compiled:  # both sides of one model take the same optimizer
-        model.compile(joint_sgd(0.01), joint_loss(), weighted_metrics=joint_metrics(), jit_compile=False)
+        model.compile(caffe_sgd(0.01), jit_compile=jit_compile)
 
 
 def _seconds(step: Callable[[], object], steps: int, warm_up: int) -> float:

@@ -10,18 +10,18 @@ import json
 import pathlib
 
 import numpy as np
+from sjft_tf.run_folder import RunFolder
+from sjft_tf.stages.demo import SEEDS, demo_experiment
+from sjft_tf.stages.descriptors import describe as fit_edges
+from sjft_tf.stages.descriptors import search
+from sjft_tf.stages.run import Run
+from sjft_tf.stages.study import arm
 
 from sjft_tf.config import Experiment
 from sjft_tf.descriptors import describe
 from sjft_tf.domains import SyntheticImages
 from sjft_tf.retrieval import NeighborTable
-from sjft_tf.run_folder import RunFolder
-from sjft_tf.stages.demo import SEEDS, demo_experiment
-from sjft_tf.stages.descriptors import describe as fit_edges
-from sjft_tf.stages.descriptors import search
 from sjft_tf.stages.evaluate import evaluate
-from sjft_tf.stages.run import Run
-from sjft_tf.stages.study import arm
 
 
 def styles(target: SyntheticImages, source: SyntheticImages, table: NeighborTable, k: int) -> dict:
@@ -113,9 +113,7 @@ def control(experiment: Experiment, out: pathlib.Path, table: NeighborTable) -> 
         with run.folder.locked():
             run.prepare()
             held = shuffled(run, table, seed)
-            run.folder.save(
-                run.folder.neighbors, run.neighbors_hash, indices=held.indices, divergences=held.divergences
-            )
+            run.folder.save(run.folder.neighbors, run.neighbors_hash, **held.arrays())
             accuracies.append(evaluate(run)["test"]["final"]["mean_class_accuracy"])
     shares = 100 * np.array(accuracies)
     return {"mean": round(float(shares.mean()), 1), "half_range": round(float(np.ptp(shares) / 2), 1)}
@@ -132,7 +130,7 @@ def main() -> None:
     with run.folder.locked():
         run.prepare()
         table = search(run)
-        for k in (experiment.selection.k0, table.max_k):
+        for k in (experiment.selection.k0, table.depth):
             print(json.dumps({"check": "styles", **styles(run.target, run.source, table, k)}))
             print(json.dumps({"check": "classes", **classes(run.target, run.source, table, k)}))
         print(json.dumps({"check": "leak", **leak(run)}))

@@ -1,6 +1,6 @@
 # Sourced by the scripts beside it. `prepare_environment [EXTRA]` makes a virtual environment that holds this package in
 # editable form, its requirements and those of EXTRA in the versions of constraints.txt, and puts it first in PATH.
-# It is .venv in the repository, or SJFT_VENV. One that is up to date is used at once; one left half-made is made anew.
+# It is .venv in the repository, or SJFT_VENV. One that is up to date is used at once; one left half-made is replaced.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 environment=${SJFT_VENV:-$root/.venv}

@@ -10,4 +10,4 @@ class ConfigError(InputError):
 
 
 class Preempted(KeyboardInterrupt):
-    """Something outside ended the process; what is done is kept, and the same command goes on from there."""
+    """Something outside ended the process; what is done is kept, and the same command resumes."""

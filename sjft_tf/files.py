@@ -112,16 +112,10 @@ def load_arrays(path: str | os.PathLike[str], expected: Mapping[str, Any]) -> di
 def load_made_from(
     path: str | os.PathLike[str], made_from: str, expected: Mapping[str, Any], *, otherwise: str
 ) -> dict[str, np.ndarray] | None:
-    """The arrays of a file that carries `made_from`, the hash of its inputs.
+    """The arrays of a file that carries `made_from`, the hash of its inputs as they are now, or None.
 
-    Args:
-        path: the file.
-        made_from: the hash of the inputs as they are now.
-        expected: as in `load_arrays`.
-        otherwise: what happens without the file, for the log.
-
-    Returns:
-        The arrays, or None where the file is absent, damaged or made from something else; the last two are logged.
+    None is for a file that is absent, damaged or made from something else; the last two are logged, with `otherwise`, which
+    says what happens then. `expected` is as in `load_arrays`.
     """
     if not os.path.exists(path):
         return None

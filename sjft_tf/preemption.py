@@ -8,15 +8,20 @@ from types import FrameType
 
 from sjft_tf.errors import Preempted
 
-EXIT_CODE = 75  # EX_TEMPFAIL: the same command goes on later
+EXIT_CODE = 75  # EX_TEMPFAIL: the same command resumes later
 _SAID = "stopped by SIGTERM"
 
 
 class Asked:
-    """Whether the process was asked to stop; `raise_if` does what the signal would have done."""
+    """Whether the process was asked to stop; `raise_if` does what the signal would have done.
+
+    Attributes:
+        waits: whether a signal is only noted; else it raises at once.
+    """
 
     def __init__(self) -> None:
         self.by: int | None = None
+        self.waits = False
 
     def __bool__(self) -> bool:
         return self.by is not None
@@ -42,11 +47,13 @@ def preemptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def noting() -> Iterator[Asked]:
-    """SIGTERM and Ctrl-C are noted; who trains looks after each step, and stops when what is done is saved."""
+    """While `waits` is set, SIGTERM and Ctrl-C are noted; who trains looks after each step, saves, and stops."""
     asked = Asked()
 
     def note(number: int, frame: FrameType | None) -> None:
         asked.by = number
+        if not asked.waits:
+            asked.raise_if()
 
     with _handling([signal.SIGTERM, signal.SIGINT], note):
         yield asked

@@ -1,6 +1,16 @@
-"""How long-running functions tell how far they are, without knowing who listens."""
+"""How long-running functions tell how far they are, without knowing who listens; and a bar on a terminal that does."""
 
-from typing import Protocol
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Protocol, TextIO
+
+import rich.console
+import rich.progress
+
+logger = logging.getLogger(__name__)
+console = rich.console.Console(stderr=True)
 
 
 class Progress(Protocol):
@@ -8,3 +18,51 @@ class Progress(Protocol):
 
     def __call__(self, done: int, total: int) -> None:
         """Report `done` of `total` items."""
+
+
+class _Rate(rich.progress.ProgressColumn):
+    """Items a second."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: rich.progress.Task) -> str:
+        speed = task.finished_speed or task.speed
+        return f"{speed:,.0f} {self.unit}/s" if speed else ""
+
+
+@contextlib.contextmanager
+def watching(task: str, unit: str = "images") -> Iterator[Progress | None]:
+    """A progress bar named `task` on stderr; None where stderr is no terminal or only warnings are wanted."""
+    if not (console.is_terminal and logger.isEnabledFor(logging.INFO)):
+        yield None
+        return
+    columns = (
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        _Rate(unit),
+        rich.progress.TimeRemainingColumn(),
+    )
+    stderr = sys.stderr
+    with rich.progress.Progress(*columns, console=console, transient=True) as bar, _logging_above(stderr):
+        handle = bar.add_task(task, total=None)
+        yield lambda done, total: bar.update(handle, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def _logging_above(stderr: TextIO) -> Iterator[None]:
+    """What is logged to `stderr` goes through the one that rich put in its place, or it would tear the bar apart."""
+    handlers = [
+        handler
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is stderr
+    ]
+    for handler in handlers:
+        handler.setStream(sys.stderr)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.setStream(stderr)

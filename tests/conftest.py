@@ -5,15 +5,28 @@ import os
 import pathlib
 import struct
 import zlib
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import click.testing
+import h5py
 import numpy as np
 import PIL.Image
 import pytest
+from forking import forked  # noqa: F401
 
 from sjft_tf import files
+from sjft_tf.cli import main
+
+
+def pytest_collection_modifyitems(config, items):
+    """With several workers a file's tests stay together, for its fixtures' sake; so do all that look at `finished`."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            group = "finished" if "finished" in item.fixturenames else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
@@ -146,3 +159,48 @@ def broken(picture, encode, png):
         "GIF without its end": gif[: len(gif) // 2],
         "GIF with a frame of 65535 x 65535": gif[: frame_in_gif + 5] + b"\xff" * 4 + gif[frame_in_gif + 9 :],
     }
+
+
+@pytest.fixture(scope="session")
+def config_text(image_folders) -> str:
+    """YAML of an experiment that runs in seconds."""
+    return f"""
+name: small
+image_size: 16
+target: {{folder: {image_folders["target"]}}}
+validation: {{folder: {image_folders["test"]}}}
+test: {{folder: {image_folders["test"]}}}
+source: {{folder: {image_folders["source"]}}}
+descriptor: {{bins: 4, fine_bins: 100}}
+selection: {{k0: 2, rounds: 2}}
+model: {{backbone: resnet10v2, width: 0.0625, stem: small, weights: null}}
+training: {{steps_per_round: 3, batch_size: 8, learning_rate: 0.05}}
+"""
+
+
+@pytest.fixture(scope="session")
+def sjft() -> Callable[..., click.testing.Result]:
+    """Runs the command line in this process."""
+
+    def run(*arguments) -> click.testing.Result:
+        result = click.testing.CliRunner().invoke(main, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained_weights() -> Callable[[pathlib.Path, int], dict[str, np.ndarray]]:
+    """Reads what a round left in a run folder: arrays by their name in the file."""
+
+    def read(folder: pathlib.Path, number: int) -> dict[str, np.ndarray]:
+        found = {}
+        with h5py.File(folder / "checkpoints" / f"round-{number}.weights.h5") as file:
+            file.visititems(
+                lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        return found
+
+    return read

@@ -22,9 +22,19 @@ def test_a_signal_is_noted_and_raised_when_the_step_is_done(number, raised):
     with pytest.raises(raised), preemptible(), noting() as asked:
         assert not asked
         asked.raise_if()
+        asked.waits = True
         os.kill(os.getpid(), number)
         done.append("step")
         assert asked
         asked.raise_if()
         done.append("too much")
     assert done == ["step"]
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, Preempted), (signal.SIGINT, KeyboardInterrupt)])
+def test_between_steps_a_signal_works_at_once(number, raised):
+    before = signal.getsignal(number)
+    with pytest.raises(raised), noting() as asked:
+        os.kill(os.getpid(), number)
+        assert asked, "not reached"
+    assert signal.getsignal(number) is before

@@ -24,7 +24,8 @@ class DescribedDomain:
     def __init__(self, domain: Domain, describer: Describer, store: DescriptorStore | None = None) -> None:
         self.domain, self.describer, self.store = domain, describer, store
         self.row_bytes = int(np.prod(describer.shape)) * describer.dtype.itemsize
-        self.block_rows = max(1, min(BLOCK_ROWS, BLOCK_BYTES // self.row_bytes))
+        # a power of two, as the tiles of a search are, so that none is cut
+        self.block_rows = 2 ** int(np.log2(max(1, min(BLOCK_ROWS, BLOCK_BYTES // self.row_bytes))))
 
     def __len__(self) -> int:
         """Number of images."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from sjft_tf.diagnostics.setting import Setting
 
-ENOUGH_SOURCE_IMAGES = 200_000  # in reach; specification 6.5
+ENOUGH_SOURCE_IMAGES = 200_000  # in reach; Ge & Yu, section 3.3
 History = Sequence[Mapping[str, Any]]
 Counts = Sequence[np.ndarray]
 
@@ -69,6 +69,23 @@ def _source_diverges(history: History, s: Setting, counts: Counts) -> str | None
             f"the source loss rose from {losses[best]:.2f} in round {best + 1} to {losses[-1]:.2f} in round {n}: the "
             f"source head diverges; {advice}"
         )
+    return None
+
+
+def _term_diverges(history: History, s: Setting, counts: Counts) -> str | None:
+    """Of further terms of the objective; target and source have rules of their own."""
+    n = len(history)
+    names = [key.removesuffix("_loss") for key in history[-1] if key.endswith("_loss")]
+    for name in names:
+        losses = [_number(entry.get(f"{name}_loss")) for entry in history]
+        if name in ("target", "source") or np.isnan(losses[:-1]).any():
+            continue
+        best = int(np.argmin(losses))
+        if not math.isfinite(losses[-1]) or losses[-1] > losses[best] + 0.1 * abs(losses[best]):
+            return (
+                f"the {name} loss rose from {losses[best]:.2f} in round {best + 1} to {losses[-1]:.2f} in round {n}: it "
+                "diverges; lower its weight or training.learning_rate"
+            )
     return None
 
 
@@ -207,6 +224,6 @@ def _number(value: float | None) -> float:
 
 
 RULES: tuple[Callable[[History, Setting, Counts], str | None], ...] = (
-    _guesses, _source_diverges, _inference_lags, _overfits, _conflict, _settled_at_once, _stands_still, _capped,
-    _hardly_selects, _few_in_reach, _underfits,
+    _guesses, _source_diverges, _term_diverges, _inference_lags, _overfits, _conflict, _settled_at_once, _stands_still,
+    _capped, _hardly_selects, _few_in_reach, _underfits,
 )  # fmt: skip

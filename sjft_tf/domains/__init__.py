@@ -4,9 +4,8 @@ Neighbors, augmentation and batches of training are other rooms' business.
 """
 
 from sjft_tf.domains.batches import image_batches, read_encoded
-from sjft_tf.domains.domain import Domain, Rejected
+from sjft_tf.domains.domain import Domain, Rejected, rejected_csv
 from sjft_tf.domains.folder import ImageFolder
-from sjft_tf.domains.rejected import rejected_csv
 from sjft_tf.domains.synthetic import SyntheticImages
 from sjft_tf.domains.table import ImageTable
 from sjft_tf.domains.tfds_images import TFDSImages

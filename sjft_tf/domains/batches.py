@@ -16,7 +16,7 @@ def image_batches(
     batch_size: int,
     indices: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Views of a domain's images in order.
+    """Views of a domain's images, the same ones in the same order each time the dataset is read.
 
     Two batches at most wait decoded, so memory does not grow with the domain.
 
@@ -25,9 +25,6 @@ def image_batches(
         view: `[h, w, 3]` uint8 to the array wanted, of the same shape for every image (see `geometry`).
         batch_size: images a batch; the last batch may be smaller.
         indices: which images, in which order; all, if None.
-
-    Returns:
-        A dataset of `[b, ...]` tensors, the same ones in the same order each time it is read.
     """
     indices = np.arange(len(domain)) if indices is None else np.asarray(indices)
     dataset = tf.data.Dataset.from_tensor_slices(indices.astype(np.int64)).batch(batch_size)
@@ -38,14 +35,9 @@ def image_batches(
 
 
 def read_encoded(domain: Domain, indices: tf.Tensor) -> tf.Tensor:
-    """Encoded images inside a `tf.data` pipeline.
+    """The encoded images at `indices`, `[b]` int, as `[b]` string inside a `tf.data` pipeline.
 
-    Args:
-        domain: where the images come from.
-        indices: `[b]` int.
-
-    Returns:
-        `[b]` string. Python does the reading, so the result cannot be part of a SavedModel.
+    Python does the reading, so the result cannot be part of a SavedModel.
     """
 
     def read(positions: np.ndarray) -> np.ndarray:

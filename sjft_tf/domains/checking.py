@@ -1,27 +1,39 @@
 """Every image file is decoded once, when its collection is indexed, so that no broken one turns up inside a batch."""
 
 import concurrent.futures
-import contextlib
-import dataclasses
 import hashlib
+import itertools
+import json
 import logging
 import os
+import pathlib
 import re
 import stat
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-from sjft_tf.domains.check_cache import CheckedFile, read_cache, write_cache
-from sjft_tf.images.decoding import MAX_PIXELS, decode
-from sjft_tf.images.tolerant import try_views
+from sjft_tf.files import load_made_from, save_arrays
+from sjft_tf.images import MAX_PIXELS, decode, try_views
 from sjft_tf.progress import Progress
 
+_RULES = f"2 {MAX_PIXELS}"  # raise the first number when the decoder comes to accept or refuse other files
 _MAX_BYTES = 4 * MAX_PIXELS  # an uncompressed image of the most pixels
 _CHUNK_FILES, _CHUNK_BYTES = 256, 1 << 24  # read before they are decoded together
 _WORKERS = 4
 
 _logger = logging.getLogger(__name__)
+
+
+class CheckedFile(NamedTuple):
+    """What is known of a file."""
+
+    size: int = 0  # in bytes
+    changed_ns: int = 0  # time of the last change, in nanoseconds
+    hash: int = 0  # 64 bits that follow from its bytes; 0 if it was not read
+    reason: str = ""  # why it is no use; empty if nothing speaks against it
 
 
 def check_files(
@@ -31,43 +43,55 @@ def check_files(
     cache: str | os.PathLike | None = None,
     progress: Progress | None = None,
 ) -> list[CheckedFile]:
-    """Decode every file once.
+    """What is known of each file, in the order of `names`, paths relative to the folder `root`; all are decoded once.
 
     Args:
-        root: the folder to which `names` are relative.
-        names: paths of the files.
-        cache: a file that remembers the results; made if absent, renewed if anything changed, also when the check is
-            interrupted. With it, only files whose size or time of change is another than before are read again.
+        root, names: the files.
+        cache: an `.npz` file that remembers the results; made if absent, renewed if anything changed, also when the
+            check is interrupted. With it, only files whose size or time of change is another than before are read again.
         progress: told after every few hundred files that were decoded.
-
-    Returns:
-        One entry a name, in order.
     """
-    known = {} if cache is None else read_cache(cache)
-    checked = [_look_at(os.path.join(root, name)) for name in names]
-    checked = [_same(known.get(name), file) or file for name, file in zip(names, checked, strict=True)]
+    known = {} if cache is None else _read_cache(cache)
+    paths = [os.path.join(root, name) for name in names]
+    checked = [_look_at(path) for path in paths]
+    for index, name in enumerate(names):
+        if name in known and known[name][:2] == checked[index][:2]:
+            checked[index] = known[name]
     pending = [index for index, file in enumerate(checked) if not file.hash and not file.reason]
     if pending:
         _logger.info("%s: decoding %d of %d image files once, to find broken ones", root, len(pending), len(names))
+    chunks = _chunks(pending, [checked[index].size for index in pending])
+    pool = concurrent.futures.ThreadPoolExecutor(_WORKERS)
     try:
-        with contextlib.closing(_check_in_parallel(root, names, checked, pending, progress)) as results:
-            for index, file in results:
-                checked[index] = file
-    finally:  # who is stopped here goes on from here
+        done = 0
+        for chunk, results in zip(
+            chunks, pool.map(lambda chunk: _check([paths[i] for i in chunk]), chunks), strict=True
+        ):
+            for index, result in zip(chunk, results, strict=True):
+                checked[index] = CheckedFile(*checked[index][:2], *result)
+            done += len(chunk)
+            if progress:
+                progress(done, len(pending))
+    finally:  # a check that is stopped here resumes from here
+        pool.shutdown(cancel_futures=True)
         current = {name: file for name, file in zip(names, checked, strict=True) if file.hash}
         if cache is not None and current != known:
-            write_cache(cache, current)
+            save_arrays(cache, made_from=_RULES, files=np.frombuffer(json.dumps(current).encode(), np.uint8))
     return checked
 
 
+def _read_cache(path: str | os.PathLike) -> dict[str, CheckedFile]:
+    held = load_made_from(path, _RULES, {"files": np.uint8}, otherwise="all images are checked again")
+    return {name: CheckedFile(*file) for name, file in json.loads(held["files"].tobytes()).items()} if held else {}
+
+
 def faults(contents: Sequence[bytes]) -> list[str]:
-    """Why each of some encoded images cannot be decoded; empty for those that can."""
+    """Why each of some encoded images cannot be decoded, in words for the user; empty for those that can."""
     is_good = _are_decodable(tf.constant(list(contents), tf.string)).numpy()
-    return ["" if good else explain(content) for content, good in zip(contents, is_good, strict=True)]
+    return ["" if good else _explained(content) for content, good in zip(contents, is_good, strict=True)]
 
 
-def explain(encoded: bytes) -> str:
-    """Why the bytes cannot be decoded, in words for the user; empty if they can."""
+def _explained(encoded: bytes) -> str:
     if not encoded:
         return "the file is empty"
     try:
@@ -95,63 +119,28 @@ def _look_at(path: str) -> CheckedFile:
     return CheckedFile(status.st_size, status.st_mtime_ns, reason=reason)
 
 
-def _same(known: CheckedFile | None, found: CheckedFile) -> CheckedFile | None:
-    """What was known of a file, if it did not change since."""
-    return known if known and (known.size, known.changed_ns) == (found.size, found.changed_ns) else None
-
-
-def _check_in_parallel(
-    root: str | os.PathLike,
-    names: Sequence[str],
-    files: Sequence[CheckedFile],
-    pending: Sequence[int],
-    progress: Progress | None,
-) -> Generator[tuple[int, CheckedFile], None, None]:
-    def check(chunk):
-        return chunk, _check_together([(os.path.join(root, names[index]), files[index]) for index in chunk])
-
-    done, pool = 0, concurrent.futures.ThreadPoolExecutor(_WORKERS)
-    try:
-        for chunk, checked in pool.map(check, _chunks(pending, [files[index].size for index in pending])):
-            yield from zip(chunk, checked, strict=True)
-            done += len(chunk)
-            if progress:
-                progress(done, len(pending))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _chunks(indices: Sequence[int], sizes: Sequence[int]) -> Iterator[list[int]]:
+def _chunks(indices: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
     """Consecutive runs of `indices`, few enough to be held in memory together."""
-    chunk: list[int] = []
-    held = 0
-    for index, size in zip(indices, sizes, strict=True):
-        if chunk and (len(chunk) == _CHUNK_FILES or held + size > _CHUNK_BYTES):
-            yield chunk
-            chunk, held = [], 0
-        chunk.append(index)
-        held += size
-    if chunk:
-        yield chunk
+    places = zip(itertools.count(), itertools.accumulate(sizes), indices)
+    grouped = itertools.groupby(places, lambda place: (place[0] // _CHUNK_FILES, place[1] // _CHUNK_BYTES))
+    return [[index for _, _, index in group] for _, group in grouped]
 
 
-def _check_together(files: Sequence[tuple[str, CheckedFile]]) -> list[CheckedFile]:
-    contents = [_read(path) for path, _ in files]
+def _check(paths: Sequence[str]) -> list[tuple[int, str]]:
+    """Hash of each file, and why it is no use."""
+    contents = [_read(path) for path in paths]
     reasons = faults([content if isinstance(content, bytes) else b"" for content in contents])
-    checked = []
-    for (_, file), content, reason in zip(files, contents, reasons, strict=True):
-        if isinstance(content, bytes):
-            digest = hashlib.blake2b(content, digest_size=8).digest()
-            checked.append(dataclasses.replace(file, hash=int.from_bytes(digest), reason=reason))
-        else:
-            checked.append(dataclasses.replace(file, reason=f"it cannot be read: {content.strerror}"))
-    return checked
+    return [
+        (int.from_bytes(hashlib.blake2b(content, digest_size=8).digest()), reason)
+        if isinstance(content, bytes)
+        else (0, f"it cannot be read: {content.strerror}")
+        for content, reason in zip(contents, reasons, strict=True)
+    ]
 
 
 def _read(path: str) -> bytes | OSError:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return pathlib.Path(path).read_bytes()
     except OSError as error:
         return error
 

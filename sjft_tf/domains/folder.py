@@ -4,7 +4,7 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
-from sjft_tf.domains.image_files import ImageFiles
+from sjft_tf.domains.labeled import ImageFiles
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
 

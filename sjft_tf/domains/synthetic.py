@@ -6,51 +6,37 @@ within each class, the target's among them. All shapes have the same area on ave
 in a histogram of filter responses, the style, says next to nothing of its class. `docs/demo.md` measures how little.
 """
 
-import dataclasses
 import functools
 import io
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
 
 from sjft_tf import files
-from sjft_tf.domains.domain import Rejected
+from sjft_tf.domains.domain import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.images.geometry import enlarged
 
 Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
-class Texture:
-    """Noise of one frequency band, with zero mean and unit variance.
+class Texture(NamedTuple):
+    """Noise of one frequency band, with zero mean and unit variance."""
 
-    Attributes:
-        period: wavelength at the middle of the band, in pixels.
-        angle: direction across the stripes in degrees; None for grains, which have none.
-    """
-
-    period: float
-    angle: float | None = None
+    period: float  # wavelength at the middle of the band, in pixels
+    angle: float | None = None  # direction across the stripes in degrees; grains have none
 
 
-@dataclasses.dataclass(frozen=True)
-class Style:
-    """How figure and ground are told apart.
-
-    Attributes:
-        figure, ground: their textures.
-        contrast: standard deviations of those two textures.
-        step: difference of brightness between figure and ground, in the unit of `contrast`.
-        outline: brightness of a line along the edge, likewise.
-    """
+class Style(NamedTuple):
+    """How figure and ground are told apart."""
 
     figure: Texture
     ground: Texture
-    contrast: tuple[float, float] = (1.0, 1.0)
-    step: float = 0.0
-    outline: float = 0.0
+    contrast: tuple[float, float] = (1.0, 1.0)  # standard deviations of the two
+    step: float = 0.0  # difference of brightness between figure and ground, in the unit of `contrast`
+    outline: float = 0.0  # brightness of a line along the edge, likewise
 
 
 _CLOUDS = Texture(25)
@@ -114,8 +100,8 @@ _SOURCE_SHAPES: dict[str, Inside] = {
 _PER_CLASS = {"target": 10, "validation": 10, "test": 40, "source": 320}
 
 
-class SyntheticImages:
-    """The target, validation, test or source part of the drawn data set; equal arguments give equal images.
+class SyntheticImages(Domain):
+    """The target, validation, test or source part of the synthetic data set; equal arguments give equal images.
 
     Args:
         part: `"target"`, `"validation"`, `"test"` (three draws of the same classes and styles) or `"source"`.
@@ -134,7 +120,6 @@ class SyntheticImages:
     """
 
     style_names: Sequence[str] = tuple(STYLES)
-    rejected: Sequence[Rejected] = ()
 
     def __init__(self, part: str, *, seed: int = 0, image_size: int = 48, per_class: int | None = None) -> None:
         if part not in _PER_CLASS:
@@ -152,11 +137,7 @@ class SyntheticImages:
         self.labels = np.repeat(np.arange(len(shapes), dtype=np.int32), count)
         style_of = np.array([self.style_names.index(name) for name in names], np.int32)
         self.styles = np.tile(style_of, len(self.ids) // len(names))
-        self._pngs = _drawn(part, seed, image_size, count)
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.ids)
+        self._pngs = _encoded_images(part, seed, image_size, count)
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
         """PNG files of the images at `indices`, in that order."""
@@ -168,7 +149,7 @@ class SyntheticImages:
 
 
 @functools.lru_cache(maxsize=8)
-def _drawn(part: str, seed: int, image_size: int, per_class: int) -> tuple[bytes, ...]:
+def _encoded_images(part: str, seed: int, image_size: int, per_class: int) -> tuple[bytes, ...]:
     rng = np.random.default_rng((seed, list(_PER_CLASS).index(part)))
     shapes = _SOURCE_SHAPES if part == "source" else _TARGET_SHAPES
     names = tuple(STYLES) if part == "source" else TARGET_STYLES

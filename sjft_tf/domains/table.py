@@ -5,7 +5,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from sjft_tf.domains.image_files import ImageFiles
+from sjft_tf.domains.labeled import ImageFiles
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
 
@@ -19,9 +19,7 @@ class ImageTable(ImageFiles):
     Args:
         path: the table, in UTF-8.
         root: the folder to which the paths in the table are relative; the table's own, if None.
-        class_names: the label space in its order; if None, the labels in the table, sorted.
-        cache: a file that remembers what checking the images found, for a quick second start (see `check_files`).
-        progress: told how many images have been checked.
+        class_names, cache, progress: as for `ImageFolder`.
 
     Raises:
         InputError: the table cannot be read, lacks a column or a value, or names a path twice; a label is not in

@@ -1,6 +1,5 @@
 """Image collections prepared by TensorFlow Datasets."""
 
-import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -8,18 +7,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from sjft_tf.domains.domain import Rejected
+from sjft_tf.domains.domain import Domain
+from sjft_tf.domains.labeled import numbered
 from sjft_tf.domains.tfrecords import TFRecordSpans
 from sjft_tf.errors import InputError
-from sjft_tf.files import digest, load_arrays, save_arrays
+from sjft_tf.files import digest, load_made_from, save_arrays
 from sjft_tf.progress import Progress
 
 _CHUNK = 1024  # records held in memory while the labels are read
 
-_logger = logging.getLogger(__name__)
 
-
-class TFDSImages:
+class TFDSImages(Domain):
     """A split of any supervised image data set of TensorFlow Datasets that has been prepared on this machine.
 
     Images are read one by one, as they are stored, from files in array_record or TFRecord format. The data set's
@@ -31,7 +29,7 @@ class TFDSImages:
         split: `train`, `validation`, or a slice such as `train[:10%]`.
         data_dir: where data sets lie; TFDS's own default, if None.
         class_names: the label space in its order; if None, the data set's own.
-        cache: a file that remembers the labels, made anew if damaged; without it, every start reads the whole split once.
+        cache: a file that remembers the labels; without it, every start reads the whole split once.
         progress: told how many labels have been read.
 
     Raises:
@@ -53,16 +51,22 @@ class TFDSImages:
         self._image, label = _supervised_keys(builder, info)
         own_names = tuple(info.features[label].names)
         self.name = f"{builder}/{split}"
-        self.class_names = own_names if class_names is None else tuple(class_names)
         self._content = digest(info.full_name, stored_as)
-        labels = self._stored_labels(label, cache, progress)
-        self.labels = _renumbered(self.name, labels, own_names, self.class_names)
+        kinds, otherwise = {"labels": np.int32}, "the labels are read again"
+        held = None if cache is None else load_made_from(cache, self._content, kinds, otherwise=otherwise)
+        labels = self._stored_labels(label, progress) if held is None else held["labels"]
+        if cache is not None and held is None:
+            save_arrays(cache, made_from=self._content, labels=labels)
+        if labels.min(initial=0) < 0:
+            raise InputError(f"{self.name} has images without a label; take another split")
+        numbers = numbered(
+            self.name,
+            [own_names[label] for label in np.unique(labels)],
+            own_names if class_names is None else class_names,
+        )
+        self.labels = np.array([numbers.get(name, -1) for name in own_names], np.int32)[labels]
+        self.class_names = tuple(numbers)
         self.ids = tuple(f"{split}/{number:0{len(str(len(labels)))}d}" for number in range(len(labels)))
-        self.rejected: tuple[Rejected, ...] = ()
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.ids)
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
         """The encoded images at `indices`, in that order."""
@@ -73,15 +77,7 @@ class TFDSImages:
         """A hash of the data set's name and version, the names and sizes of its files, ids, labels and class names."""
         return digest(list(self.ids), self.labels, list(self.class_names), self._content)
 
-    def _stored_labels(self, key: str, cache: str | os.PathLike | None, progress: Progress | None) -> np.ndarray:
-        """`[n]` int32 labels as stored."""
-        if cache is not None and os.path.exists(cache):
-            try:
-                known = load_arrays(cache, {"content": np.str_, "labels": np.int32})
-                if known["content"] == self._content:
-                    return known["labels"]
-            except InputError as error:
-                _logger.warning("%s; the labels are read again", error)
+    def _stored_labels(self, key: str, progress: Progress | None) -> np.ndarray:
         total = len(self._records)
         labels = np.empty(total, np.int32)
         for start in range(0, total, _CHUNK):
@@ -90,8 +86,6 @@ class TFDSImages:
             labels[start:stop] = [_feature(record, key).int64_list.value[0] for record in records]
             if progress:
                 progress(stop, total)
-        if cache is not None:
-            save_arrays(cache, content=self._content, labels=labels)
         return labels
 
 
@@ -135,18 +129,6 @@ def _supervised_keys(name: str, info: Any) -> tuple[str, str]:
             if is_image and isinstance(features[label], tfds.features.ClassLabel):
                 return image, label
     raise InputError(f"TFDS data set {name!r} is not one of images with a class each; its features: {list(features)}")
-
-
-def _renumbered(name: str, labels: np.ndarray, own_names: Sequence[str], class_names: Sequence[str]) -> np.ndarray:
-    """`labels` as positions in `class_names`."""
-    present = np.unique(labels)
-    if present.size and present[0] < 0:
-        raise InputError(f"{name} has images without a label; take another split")
-    numbers = {class_name: number for number, class_name in enumerate(class_names)}
-    for label in present:
-        if own_names[label] not in numbers:
-            raise InputError(f"{name}: class {own_names[label]!r} is not among the {len(numbers)} given class names")
-    return np.array([numbers.get(class_name, -1) for class_name in own_names], np.int32)[labels]
 
 
 def _feature(record: bytes, key: str) -> tf.train.Feature:

@@ -1,7 +1,6 @@
 """Image collections in TFRecord files of one's own making."""
 
 import glob
-import logging
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -10,18 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf.domains.checking import faults
-from sjft_tf.domains.domain import Rejected
+from sjft_tf.domains.labeled import LabeledImages, numbered
 from sjft_tf.domains.tfrecords import TFRecordSpans
 from sjft_tf.errors import InputError
-from sjft_tf.files import digest, load_arrays, save_arrays
+from sjft_tf.files import digest, load_made_from, save_arrays
 from sjft_tf.progress import Progress
 
 _CHUNK = 256  # records held in memory while they are indexed
+_KINDS = {"ids": np.str_, "labels": np.str_, "reasons": np.str_, "hashes": np.str_, "positions": np.int64}
 
-_logger = logging.getLogger(__name__)
 
-
-class TFRecordImages:
+class TFRecordImages(LabeledImages):
     """TFRecord files of `tf.train.Example` with an `id` (bytes), an `image` (encoded bytes) and a `label`.
 
     A label is the name of a class (bytes), or a number that is then its name. Images are ordered by id, whatever file
@@ -30,13 +28,12 @@ class TFRecordImages:
     Args:
         pattern: files, with wildcards: "shards/train-*.tfrecord".
         class_names: the label space in its order; if None, the labels found, numbers in their order, names sorted.
-        cache: a file that remembers what indexing found, made anew if damaged or if a file's name, size or time of
-            change is another; without it, every start reads all files once.
+        cache: as for `ImageFolder`; of use until a file's name, size or time of change is another.
         progress: told how many records have been read.
 
     Raises:
-        InputError: there is no such file, a file is damaged, an id is missing or there twice, a label is missing or not
-            in `class_names`, or fewer than two images are usable.
+        InputError: there is no such file, a file is damaged, an id is missing or there twice, or a label is missing;
+            or as for `ImageFolder`.
     """
 
     def __init__(
@@ -50,54 +47,29 @@ class TFRecordImages:
         paths = sorted(path for path in glob.glob(pattern) if os.path.isfile(path))
         if not paths:
             raise InputError(f"no file is called {pattern!r}")
-        self.name = "/".join(pathlib.Path(pattern).parts[-2:])
         self._records = TFRecordSpans([(path, 0, None) for path in paths])
         content = digest([(path, os.path.getsize(path), os.stat(path).st_mtime_ns) for path in paths])
-        index = _held(cache, content)
+        index = load_made_from(cache, content, _KINDS, otherwise="the files are indexed again") if cache else None
         if index is None:
             index = _index(pattern, self._records, progress)
             if cache is not None:
-                save_arrays(cache, content=content, **index)
-        reasons, usable = index["reasons"], index["reasons"] == ""
-        self.rejected = tuple(
-            Rejected(str(name), str(reason)) for name, reason in zip(index["ids"], reasons, strict=True) if reason
+                save_arrays(cache, made_from=content, **index)
+        listed = dict(zip(index["ids"].tolist(), index["labels"].tolist(), strict=True))
+        found = _ordered(index["labels"])
+        super().__init__(
+            pathlib.Path(pattern),
+            listed,
+            found=found,
+            numbers=numbered(pattern, found, class_names),
+            hashes=index["hashes"],
+            reasons=index["reasons"].tolist(),
         )
-        self._positions, self._hashes = index["positions"][usable], index["hashes"][usable]
-        self.ids = tuple(index["ids"][usable].tolist())
-        names = index["labels"][usable]
-        self.class_names = tuple(_ordered(names) if class_names is None else class_names)
-        self.labels = _numbered(pattern, names, self.class_names)
-        if len(self.ids) < 2:
-            raise InputError(f"{pattern} holds {len(self.ids)} usable image; at least 2 are needed")
-        if self.rejected:
-            first = self.rejected[0]
-            _logger.warning("%s: %d images left out, e.g. %s: %s", pattern, len(self.rejected), first.id, first.reason)
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.ids)
+        self._positions = index["positions"][index["reasons"] == ""]
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
         """The encoded images at `indices`, in that order."""
         records = self._records.__getitems__(self._positions[np.asarray(indices)].tolist())
         return [tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0] for record in records]
-
-    def fingerprint(self) -> str:
-        """A hash of ids, labels, class names and the bytes of all images; the same wherever they lie."""
-        return digest(list(self.ids), self.labels, list(self.class_names), self._hashes)
-
-
-def _held(cache: str | os.PathLike | None, content: str) -> dict[str, np.ndarray] | None:
-    """What an earlier indexing of the same files found."""
-    if cache is None or not os.path.exists(cache):
-        return None
-    kinds = {"ids": np.str_, "labels": np.str_, "reasons": np.str_, "hashes": np.str_, "positions": np.int64}
-    try:
-        known = load_arrays(cache, {**kinds, "content": np.str_})
-    except InputError as error:
-        _logger.warning("%s; the files are indexed again", error)
-        return None
-    return {name: known[name] for name in kinds} if str(known["content"]) == content else None
 
 
 def _index(pattern: str, records: TFRecordSpans, progress: Progress | None) -> dict[str, np.ndarray]:
@@ -140,12 +112,3 @@ def _parsed(pattern: str, records: TFRecordSpans, numbers: range) -> Iterator[tu
 def _ordered(labels: np.ndarray) -> list[str]:
     names = np.unique(labels).tolist()
     return sorted(names, key=int) if all(name.lstrip("-").isdecimal() for name in names) else names
-
-
-def _numbered(pattern: str, labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
-    """Labels as positions in `class_names`, `[n]` int32."""
-    numbers = {name: number for number, name in enumerate(class_names)}
-    for name in np.unique(labels).tolist():
-        if name not in numbers:
-            raise InputError(f"{pattern}: class {name!r} is not among the {len(numbers)} given class names")
-    return np.array([numbers[name] for name in labels.tolist()], np.int32)

@@ -30,10 +30,11 @@ class TFRecordSpans:
     def __init__(self, spans: Sequence[tuple[str, int, int | None]]) -> None:
         self._paths = [path for path, _, _ in spans]
         places = [
-            list(_record_places(path, None if take is None else skip + take))[skip:] for path, skip, take in spans
+            (number, *place)
+            for number, (path, skip, take) in enumerate(spans)
+            for place in itertools.islice(_record_places(path, None if take is None else skip + take), skip, None)
         ]
-        self._files = np.repeat(np.arange(len(spans)), [len(of_file) for of_file in places])
-        self._places = np.array([place for of_file in places for place in of_file], np.int64).reshape(-1, 2)
+        self._places = np.array(places, np.int64).reshape(-1, 3)
 
     def __len__(self) -> int:
         """Number of records."""
@@ -41,9 +42,10 @@ class TFRecordSpans:
 
     def __getitems__(self, indices: Sequence[int]) -> list[bytes]:
         """The data of the records at `indices`, in that order."""
-        return [self._read(self._paths[self._files[index]], *self._places[index]) for index in indices]
+        return [self._read(*self._places[index]) for index in indices]
 
-    def _read(self, path: str, start: int, length: int) -> bytes:
+    def _read(self, number: int, start: int, length: int) -> bytes:
+        path = self._paths[number]
         try:
             with open(path, "rb", buffering=0) as file:
                 file.seek(start)

@@ -9,7 +9,7 @@ from sjft_tf.errors import InputError
 from sjft_tf.files import digest
 
 
-class Union:
+class Union(Domain):
     """Domains side by side, as the paper's source of ImageNet and Places: label spaces are concatenated, not merged.
 
     Ids and class names get the prefix `0:NAME/`, `1:NAME/`, ... of their domain, so that a class that two domains share
@@ -38,10 +38,6 @@ class Union:
             [domain.labels + first for domain, first in zip(domains, classes, strict=True)]
         ).astype(np.int32)
         self._ends = np.cumsum([len(domain) for domain in domains])
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.ids)
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
         """The encoded images at `indices`, in that order; each domain is asked once."""

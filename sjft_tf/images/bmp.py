@@ -2,43 +2,25 @@
 
 import tensorflow as tf
 
-from sjft_tf.images.octets import little_endian, octets
+from sjft_tf.images.octets import little_endian, octets, required, within_limit
 
 _FILE_HEADER = 14  # bytes before the bitmap header, whose length is its own first field
 _PLAIN, _MASKED = 0, 3  # values of the compression field
 _MASKS = [0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0]  # of red, green, blue in the order of plain files
 
 
-def bmp_size(encoded: tf.Tensor) -> tf.Tensor:
-    """Height and width in the header, `[2]` int32; the height of a file that is stored top row first is negative.
-
-    Raises:
-        tf.errors.InvalidArgumentError: the file is compressed, or of another header or depth than `decode_bmp` reads.
-    """
-    bits = little_endian(octets(encoded, 28, 2))
-    known = tf.debugging.Assert(_is_known(encoded, bits), ["compressed or unusual BMP; bits per pixel:", bits])
-    with tf.control_dependencies([known]):
-        return little_endian(tf.reshape(octets(encoded, 18, 8), (2, 4)))[::-1]
-
-
 def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
-    """The image in an uncompressed bitmap of 1, 4, 8, 24 or 32 bits a pixel.
+    """The image in an uncompressed bitmap of 1, 4, 8, 24 or 32 bits a pixel; a fourth channel is dropped. See `decode`.
 
     Its pixels begin where the file says, but not within header and palette: some writers leave the offset at 0, or do
-    not count the palette.
-
-    Args:
-        encoded: scalar string that starts with "BM".
-
-    Returns:
-        `[h, w, 3]` uint8; a fourth channel is dropped.
-
-    Raises:
-        tf.errors.InvalidArgumentError: rows are missing, or as for `bmp_size`.
+    not count the palette. Refused are also compressed files, other headers and depths, and missing rows.
     """
     bits = little_endian(octets(encoded, 28, 2))
-    height, width = tf.unstack(bmp_size(encoded))
-    stride = (width * bits + 31) // 32 * 4
+    with required(_is_known(encoded, bits), "compressed or unusual BMP; bits per pixel:", bits):
+        size = little_endian(tf.reshape(octets(encoded, 18, 8), (2, 4)))
+    with within_limit(tf.abs(size)):
+        width, height = tf.unstack(size)  # the height of a file that is stored top row first is negative
+        stride = (width * bits + 31) // 32 * 4
     start = tf.maximum(little_endian(octets(encoded, 10, 4)), _header_length(encoded) + 4 * _colors(encoded, bits))
     rows = tf.io.decode_raw(tf.strings.substr(encoded, start, stride * tf.abs(height)), tf.uint8)
     rows = tf.reshape(rows, (tf.abs(height), stride))

@@ -5,17 +5,15 @@ composed, as Pillow's `convert("RGB")` does; of 16 bits the upper 8 are kept.
 """
 
 import contextlib
+import functools
 
 import tensorflow as tf
 
-from sjft_tf.images.bmp import bmp_size, decode_bmp
+from sjft_tf.images.bmp import decode_bmp
 from sjft_tf.images.exif import jpeg_orientation, png_orientation, upright, webp_orientation
-from sjft_tf.images.gif import GifFrame
-from sjft_tf.images.octets import big_endian, octets
-from sjft_tf.images.webp import decode_webp, is_webp, webp_size
-
-MAX_PIXELS = 64_000_000
-"""Pixels that a file may claim to have; above, it is taken for a decompression bomb and not decoded."""
+from sjft_tf.images.gif import decode_gif
+from sjft_tf.images.octets import MAX_PIXELS, big_endian, octets, required, within_limit
+from sjft_tf.images.webp import decode_webp, is_webp
 
 _JPEG = b"\xff\xd8\xff"
 _SCAN = b"\xff\xda\x00"  # the start of a JPEG's scan, of which a progressive one has about ten
@@ -94,7 +92,7 @@ def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
 def _jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
     size = tf.io.extract_jpeg_shape(encoded)[:2]
-    with _within_limit(size), _within_scans(encoded, size):
+    with within_limit(size), _within_scans(encoded, size):
         return tf.identity(size)
 
 
@@ -103,8 +101,7 @@ def _within_scans(encoded: tf.Tensor, size: tf.Tensor) -> contextlib.AbstractCon
     scans = tf.size(tf.strings.split(encoded, _SCAN, maxsplit=_MAX_SCANS)) - 1
     scanned = tf.cast(scans, tf.int64) * tf.reduce_prod(tf.cast(size, tf.int64))
     is_bounded = (scans < _MAX_SCANS) & (scanned <= _MAX_SCANNED)
-    message = "too many scans for its height and width:"
-    return tf.control_dependencies([tf.debugging.Assert(is_bounded, [message, scans, size])])
+    return required(is_bounded, "too many scans for its height and width:", scans, size)
 
 
 def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
@@ -115,40 +112,31 @@ def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.T
     return tf.slice(wider, (0, left - first, 0), (height, width, 3))
 
 
-# Not inlined: the ops of a branch not taken cost time too, and together these cost more than decoding a small JPEG.
-@tf.function(
+# Not inlined: the ops of a branch not taken cost time too, and together these cost more than decoding a small JPEG. Nor does
+# a data set without a format make that one's ops ready, which costs it more than decoding a hundred images.
+_apart = tf.function(
     input_signature=[tf.TensorSpec((), tf.string)], autograph=False, experimental_attributes={"_noinline": True}
 )
+
+
+@_apart
 def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
     is_kind = [_is_format(encoded, magic) for magic in (_JPEG, b"\x89PNG", b"GIF8", b"BM")] + [is_webp(encoded), True]
-    branches = [_decode_turned_jpeg, _decode_png, _decode_gif, _decode_bmp, _decode_webp, _refuse]
+    branches = [
+        lambda file: upright(_decode_jpeg(file), jpeg_orientation(file)),
+        lambda file: upright(_decode_png(file), png_orientation(file)),
+        decode_gif,
+        decode_bmp,
+        lambda file: upright(decode_webp(file), webp_orientation(file)),
+        _refuse,
+    ]
     number = tf.argmax(tf.stack(is_kind), output_type=tf.int32)
-    return tf.switch_case(number, [lambda branch=branch: branch(encoded) for branch in branches])
-
-
-def _decode_turned_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    return upright(_decode_jpeg(encoded), jpeg_orientation(encoded))
+    return tf.switch_case(number, [functools.partial(_apart(branch), encoded) for branch in branches])
 
 
 def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
-    with _within_limit(big_endian(tf.reshape(octets(encoded, 16, 8), (2, 4)))):
-        return upright(tf.io.decode_png(encoded, channels=3), png_orientation(encoded))
-
-
-def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
-    frame = GifFrame(encoded)
-    with _within_limit(frame.size):
-        return frame.decode()
-
-
-def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
-    with _within_limit(tf.abs(bmp_size(encoded))):
-        return decode_bmp(encoded)
-
-
-def _decode_webp(encoded: tf.Tensor) -> tf.Tensor:
-    with _within_limit(webp_size(encoded)):
-        return upright(decode_webp(encoded), webp_orientation(encoded))
+    with within_limit(big_endian(tf.reshape(octets(encoded, 16, 8), (2, 4)))):
+        return tf.io.decode_png(encoded, channels=3)
 
 
 def _cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
@@ -156,16 +144,9 @@ def _cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
 
 
 def _refuse(encoded: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([tf.debugging.Assert(False, ["not a JPEG, PNG, GIF, BMP or WebP image"])]):
+    with required(False, "not a JPEG, PNG, GIF, BMP or WebP image"):
         return tf.zeros((1, 1, 3), tf.uint8)
 
 
 def _is_format(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
     return tf.strings.substr(encoded, 0, len(magic)) == magic
-
-
-def _within_limit(size: tf.Tensor) -> contextlib.AbstractContextManager:
-    """A context whose ops run only if `size`, height and width, is one that a file may claim."""
-    is_allowed = tf.reduce_all(size > 0) & (tf.reduce_prod(tf.cast(size, tf.int64)) <= MAX_PIXELS)
-    message = f"its header says that height and width are other than 1 to {MAX_PIXELS:,} pixels in all:"
-    return tf.control_dependencies([tf.debugging.Assert(is_allowed, [message, size])])

@@ -18,59 +18,22 @@ _EXIF = b"Exif\0\0"
 
 
 def jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """EXIF orientation of a JPEG file; never fails.
-
-    Args:
-        encoded: scalar string, a JPEG file.
-
-    Returns:
-        Scalar int32 in 1..8; 1 (upright) where the file says nothing or makes no sense.
-    """
+    """The number of a JPEG file, scalar int32 in 1..8: 1 (upright) where it says nothing or makes no sense; never fails."""
     return tf.cond(holds(encoded, _EXIF), lambda: _in_jpeg(encoded), lambda: 1)
 
 
 def png_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The same of a PNG file, whose EXIF is in a chunk `eXIf`."""
-
-    def search() -> tf.Tensor:
-        def is_sought(position: tf.Tensor) -> tf.Tensor:
-            return _is(encoded, position + 4, b"eXIf")
-
-        def following(position: tf.Tensor) -> tf.Tensor:
-            return position + 12 + big_endian(octets(encoded, position, 4))
-
-        return _orientation_in_tiff(encoded, _walk(encoded, 8, is_sought, following) + 8)
-
-    return tf.cond(holds(encoded, b"eXIf"), search, lambda: 1)
+    return _in_chunks(encoded, b"eXIf", 8, 4, 0, lambda digits: 12 + big_endian(digits))
 
 
 def webp_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The same of a WebP file, whose EXIF is in a chunk `EXIF`."""
-
-    def search() -> tf.Tensor:
-        def is_sought(position: tf.Tensor) -> tf.Tensor:
-            return _is(encoded, position, b"EXIF")
-
-        def following(position: tf.Tensor) -> tf.Tensor:
-            length = little_endian(octets(encoded, position + 4, 4))
-            return position + 8 + length + length % 2
-
-        start = _walk(encoded, 12, is_sought, following) + 8
-        return _orientation_in_tiff(encoded, tf.where(_is(encoded, start, _EXIF), start + len(_EXIF), start))
-
-    return tf.cond(holds(encoded, b"EXIF"), search, lambda: 1)
+    return _in_chunks(encoded, b"EXIF", 12, 0, 4, lambda digits: 8 + (little_endian(digits) + 1) // 2 * 2)
 
 
 def upright(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-    """The image turned and mirrored so that it stands upright.
-
-    Args:
-        image: `[h, w, channels]`.
-        number: scalar int32 in 1..8, see `jpeg_orientation`.
-
-    Returns:
-        `[h, w, channels]` for 1..4, `[w, h, channels]` for 5..8.
-    """
+    """The image `[h, w, channels]` turned and mirrored so that it stands upright, `[w, h, channels]` for 5..8."""
     turned = tf.cond(number >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
     upside_down = tf.reduce_any(number == [3, 4, 7, 8])
     mirrored = tf.reduce_any(number == [2, 3, 6, 7])
@@ -96,6 +59,26 @@ def _in_jpeg(encoded: tf.Tensor) -> tf.Tensor:
         return tf.where(is_end, NOWHERE, position + step)
 
     return _orientation_in_tiff(encoded, _walk(encoded, 2, is_sought, following) + 4 + len(_EXIF))
+
+
+def _in_chunks(
+    encoded: tf.Tensor,
+    name: bytes,
+    start: int,
+    name_at: int,
+    length_at: int,
+    step: Callable[[tf.Tensor], tf.Tensor],
+) -> tf.Tensor:
+    """The orientation in the chunk `name`; chunks begin at `start`, and `step` leads from one to the next by its length."""
+
+    def search() -> tf.Tensor:
+        def following(position: tf.Tensor) -> tf.Tensor:
+            return position + step(octets(encoded, position + length_at, 4))
+
+        content = 8 + _walk(encoded, start, lambda position: _is(encoded, position + name_at, name), following)
+        return _orientation_in_tiff(encoded, tf.where(_is(encoded, content, _EXIF), content + len(_EXIF), content))
+
+    return tf.cond(holds(encoded, name), search, lambda: 1)
 
 
 def _walk(

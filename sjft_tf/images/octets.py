@@ -1,6 +1,11 @@
 """Numbers out of file headers, as TensorFlow ops that never fail: behind the end of the file all reads as zero."""
 
+import contextlib
+
 import tensorflow as tf
+
+MAX_PIXELS = 64_000_000
+"""Pixels that a file may claim to have; above, it is taken for a decompression bomb and not decoded."""
 
 MAX_STEPS = 4096
 """Blocks of a file over which a walk through it goes; ordinary files have dozens, and each step costs 13 microseconds."""
@@ -29,3 +34,16 @@ def little_endian(digits: tf.Tensor) -> tf.Tensor:
 def holds(encoded: tf.Tensor, text: bytes) -> tf.Tensor:
     """Whether `text` stands anywhere in the scalar string: cheap beside any walk, so it comes first."""
     return tf.size(tf.strings.split(encoded, text, maxsplit=1)) > 1
+
+
+def within_limit(size: tf.Tensor) -> contextlib.AbstractContextManager:
+    """A context whose ops run only if `size`, `[2]` int32, height and width, is one that a file may claim."""
+    is_allowed = tf.reduce_all(size > 0) & (tf.reduce_prod(tf.cast(size, tf.int64)) <= MAX_PIXELS)
+    return required(
+        is_allowed, f"its header says that height and width are other than 1 to {MAX_PIXELS:,} pixels in all:", size
+    )
+
+
+def required(is_met: tf.Tensor, *complaint: object) -> contextlib.AbstractContextManager:
+    """A context whose ops run only if `is_met`; else `tf.errors.InvalidArgumentError` has the complaint."""
+    return tf.control_dependencies([tf.debugging.Assert(is_met, complaint)])

@@ -1,12 +1,8 @@
 """Decoding that survives any bytes, for a served model: a broken image must not fail the request that it came in.
 
 A TensorFlow graph has no way to catch the error of an op but one: a `tf.data` pipeline may drop the elements that
-failed. So a batch gets a pipeline of its own inside the graph, of which the single result is taken. No Python runs, and
-the ops are those of plain TensorFlow, so the result lives in a SavedModel, under any of its runtimes that hold all CPU
-kernels (TensorFlow Serving, the C API, Python; not TensorFlow Lite). It costs about a millisecond a batch.
-
-Caught is every error that decoding can report: no bytes, text, truncation, checksums, sizes beyond `MAX_PIXELS`, and so
-on. What no format notices is not: a JPEG with zeros in its middle decodes to a damaged picture here as everywhere.
+failed. So a batch gets a pipeline of its own inside the graph, of which the single result is taken. No Python runs, so it
+lives in a SavedModel, under any runtime that holds all CPU kernels (not TensorFlow Lite). It costs about a millisecond.
 """
 
 from collections.abc import Callable

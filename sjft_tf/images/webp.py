@@ -6,7 +6,7 @@ may reach it.
 
 import tensorflow as tf
 
-from sjft_tf.images.octets import little_endian, octets
+from sjft_tf.images.octets import little_endian, octets, required, within_limit
 
 _EXTENDED = b"VP8X"
 
@@ -18,32 +18,22 @@ def is_webp(encoded: tf.Tensor) -> tf.Tensor:
     )
 
 
-def webp_size(encoded: tf.Tensor) -> tf.Tensor:
-    """Height and width in the header, `[2]` int32; zeros if it is of no known kind."""
+def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
+    """The image in a still WebP file, without its alpha. See `decode`; refused is also an animation."""
+    is_animation = (_kind(encoded) == _EXTENDED) & (octets(encoded, 20, 1)[0] // 2 % 2 == 1)
+    with within_limit(_size(encoded)), required(~is_animation, "an animated WebP; save a still image"):
+        image = tf.io.decode_image(encoded, channels=0, expand_animations=False)
+    return tf.ensure_shape(image, (None, None, None))[:, :, :3]
+
+
+def _size(encoded: tf.Tensor) -> tf.Tensor:
+    """Height and width in the header; zeros if it is of no known kind."""
     lossy = little_endian(tf.reshape(octets(encoded, 26, 4), (2, 2))) % (1 << 14)
     packed = little_endian(octets(encoded, 21, 4))
     lossless = 1 + tf.stack([packed % (1 << 14), tf.bitwise.right_shift(packed, 14) % (1 << 14)])
     extended = 1 + little_endian(tf.reshape(octets(encoded, 24, 6), (2, 3)))
     sizes = {b"VP8 ": lossy, b"VP8L": lossless, _EXTENDED: extended}
     return sum(tf.where(_kind(encoded) == name, size, 0) for name, size in sizes.items())[::-1]
-
-
-def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
-    """The image in a still WebP file.
-
-    Args:
-        encoded: scalar string that starts as `is_webp` asks.
-
-    Returns:
-        `[h, w, 3]` uint8; alpha is dropped.
-
-    Raises:
-        tf.errors.InvalidArgumentError: it is an animation, or breaks off, or is damaged.
-    """
-    is_animation = (_kind(encoded) == _EXTENDED) & (octets(encoded, 20, 1)[0] // 2 % 2 == 1)
-    with tf.control_dependencies([tf.debugging.Assert(~is_animation, ["an animated WebP; save a still image"])]):
-        image = tf.io.decode_image(encoded, channels=0, expand_animations=False)
-    return tf.ensure_shape(image, (None, None, None))[:, :, :3]
 
 
 def _kind(encoded: tf.Tensor) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -33,8 +34,7 @@ def dense_probabilities(model: keras.Model, image_size: int) -> Callable[[tf.Ten
     section 3.2.
     """
     logits = _logits(model)
-    feature_map, pooled, head = _pooling_and_head(model, logits)
-    features = keras.Model(model.inputs, feature_map)
+    features, pooled, head = _pooling_and_head(model, logits)
     window = _map_size(features, image_size)
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)], autograph=False)
@@ -93,26 +93,32 @@ def _logits(model: keras.Model) -> keras.KerasTensor:
 
 def _pooling_and_head(
     model: keras.Model, logits: keras.KerasTensor
-) -> tuple[keras.KerasTensor, keras.KerasTensor, list[keras.layers.Layer]]:
-    """What goes into the last global average pooling, what comes out, and the layers from there on, in order."""
+) -> tuple[keras.Model, keras.KerasTensor, list[keras.layers.Layer]]:
+    """The model up to its last global average pooling, what comes out of that, and the layers from there on, in order."""
+    made_by: dict[int, tuple[keras.Operation, list]] = {}
+
+    def note(operation: keras.Operation, *inputs: Any, **settings: Any) -> Any:
+        outputs = operation(*inputs, **settings)
+        tensors = [value for value in (*inputs, *settings.values()) if isinstance(value, keras.KerasTensor)]
+        made_by.update({id(output): (operation, tensors) for output in tf.nest.flatten(outputs)})
+        return outputs
+
+    # A clone of shared layers, for its calls are told to `note`: Keras has no other public way to ask who made a tensor.
+    graph = keras.models.clone_model(
+        keras.Model(model.inputs, logits), clone_function=lambda layer: layer, call_function=note
+    )
     head: list[keras.layers.Layer] = []
-    tensor = logits
+    tensor = graph.outputs[0]
     while True:
-        layer, inputs = _made_by(tensor)
+        layer, inputs = made_by.get(id(tensor), (None, []))
         if isinstance(layer, keras.layers.GlobalAveragePooling2D) and layer.data_format == "channels_last":
-            return inputs[0], tensor, head[::-1]
+            return keras.Model(graph.inputs, inputs[0]), tensor, head[::-1]
         if not isinstance(layer, keras.layers.Layer) or len(inputs) != 1:
             break
         head.append(layer)
         tensor = inputs[0]
-    seen = [f"{layer.name} ({type(layer).__name__})" for layer in [*head, layer]]
+    seen = [f"{layer.name} ({type(layer).__name__})" for layer in [*head, layer] if layer is not None]
     raise InputError(
         f"model {model.name!r} cannot be applied densely: its logits must come from a GlobalAveragePooling2D by a chain "
         f"of layers, and seen from the logits there are {', '.join(seen[:4])}{' ...' if len(seen) > 4 else ''}"
     )
-
-
-def _made_by(tensor: keras.KerasTensor) -> tuple[keras.Operation, list[keras.KerasTensor]]:
-    """The layer that made a tensor and what it made it from: `layer.input` tells of the layer's first call only."""
-    history = tensor._keras_history  # noqa: SLF001
-    return history.operation, history.operation._inbound_nodes[history.node_index].input_tensors  # noqa: SLF001

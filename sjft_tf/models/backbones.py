@@ -1,6 +1,6 @@
 """Trunks by name: raw RGB images to average-pooled features, with the scaling each net was trained on inside.
 
-Our ResNet V2 (`resnet18v2` ... `resnet152v2`, of which 50, 101 and 152 are those of `keras.applications`; and in the
+Our ResNet V2 (`resnet10v2` ... `resnet152v2`, of which 50, 101 and 152 are those of `keras.applications`; and in the
 layout of the paper's authors `resnet50v2_identity`, 101 and 152), and every net of `keras.applications` by its name in
 lower case. All layers are Keras' own, so that a saved trunk loads where this package is absent; but for those of
 `bn="per_domain"`. They lie flat in the model (no model in a model), which keeps the names of published weights at the
@@ -14,10 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from sjft_tf.errors import InputError
-from sjft_tf.models.normalization import BN_MODES, normalize_per_domain
+from sjft_tf.models.normalization import BN_MODES, set_batch_normalization
 from sjft_tf.models.resnet_v2 import BLOCKS, IDENTITY_DEPTHS, resnet_v2, resnet_v2_identity
 
 # By the module of keras.applications; the nets of modules not named here scale their input themselves.
@@ -88,8 +87,29 @@ def build_trunk(
         trunk = _keras_trunk(backbone, image_size, width, alpha, stem, imagenet)
     else:
         raise InputError(f"backbone {backbone!r} is unknown{_nearest(backbone)}")
-    _set_batch_normalization(trunk, bn, bn_momentum, tf.distribute.get_strategy().num_replicas_in_sync > 1)
-    return trunk
+    return set_batch_normalization(trunk, bn, bn_momentum)
+
+
+def own_trunk(model: keras.Model, *, bn: str = "mixed", bn_momentum: float | None = None) -> keras.Model:
+    """A user's own model as the trunk of a joint model.
+
+    Args:
+        model: functional, from images `[B, S, S, 3]` to features `[B, F]` or `[B, h, w, C]`.
+        bn: as in `joint_model`; layers of the model are changed, but for `"per_domain"`.
+        bn_momentum: of the moving averages of every batch normalization; None: as they have it.
+
+    Raises:
+        InputError: it is no such model.
+    """
+    inputs = getattr(model, "inputs", None)  # a subclassed model has none
+    if not isinstance(model, keras.Model) or not inputs:
+        raise InputError(f"the trunk is of {type(model).__name__}; it must be a functional keras.Model")
+    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[-1] != 3:
+        shapes = ", ".join(str(list(tensor.shape)) for tensor in inputs)
+        raise InputError(f"trunk {model.name!r} takes {shapes}; it must take images [B, S, S, 3]")
+    if len(model.outputs) != 1:
+        raise InputError(f"trunk {model.name!r} has {len(model.outputs)} outputs; it must have one, its features")
+    return set_batch_normalization(keras.Model(inputs[0], model.outputs[0], name=model.name), bn, bn_momentum)
 
 
 def scaled(image: keras.KerasTensor, mode: str | None) -> keras.KerasTensor:
@@ -176,16 +196,6 @@ def _image(image_size: int) -> keras.KerasTensor:
 
 def _module(constructor: Callable[..., keras.Model]) -> str:
     return constructor.__module__.rpartition(".")[2]
-
-
-def _set_batch_normalization(trunk: keras.Model, bn: str, momentum: float, synchronized: bool) -> None:
-    for layer in trunk.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = momentum
-            layer.synchronized = synchronized
-            layer.trainable = bn != "frozen"
-            if bn == "per_domain":
-                normalize_per_domain(layer)
 
 
 def _nearest(backbone: str) -> str:

@@ -1,10 +1,11 @@
 """Batch normalization for batches of two domains: statistics of each domain alone, and population statistics.
 
 In training, batches interleave target and source rows (T, S, T, S), and a plain batch normalization takes its statistics
-over both: its moving averages then describe a mixture that inference, which sees target images alone, never meets
-(specification 4.4). Here is what to do about it: normalize each domain by itself, or measure the averages again.
+over both: its moving averages then describe a mixture that inference, which sees target images alone, never meets. Here is
+what to do about it: normalize each domain by itself, or measure the averages again.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -61,31 +62,72 @@ class _BatchStatistics(keras.layers.BatchNormalization):
         return super().call(inputs, training=True)
 
 
-def normalize_per_domain(layer: keras.layers.BatchNormalization) -> None:
-    """Make a plain batch normalization, of a model built already, one by domain; its weights stay."""
-    layer.__class__ = PerDomainBatchNormalization  # it has no state of its own; a new layer would need a new graph
+def set_batch_normalization(model: keras.Model, bn: str, momentum: float | None) -> keras.Model:
+    """The model with its batch normalizations as asked for; for `"per_domain"` a copy, for the others itself, changed.
+
+    Built under a strategy of several replicas they take their statistics over all of them.
+
+    Args:
+        model: functional.
+        bn: one of `BN_MODES`, as in `joint_model`.
+        momentum: of the moving averages; None: as it is.
+
+    Raises:
+        InputError: `bn` is unknown.
+    """
+    if bn not in BN_MODES:
+        raise InputError(f"bn is {bn!r}; it must be one of {', '.join(map(repr, BN_MODES))}")
+    for layer in batch_normalizations(model):
+        layer.momentum = layer.momentum if momentum is None else momentum
+        layer.synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
+        layer.trainable = bn != "frozen"
+    return _copy(model, PerDomainBatchNormalization) if bn == "per_domain" else model
+
+
+def batch_normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """Those of a model and of the models inside it, in order."""
+    return [layer for layer in _layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def as_plain_keras(model: keras.Model) -> keras.Model:
     """`model` itself, or, where it has a `PerDomainBatchNormalization`, a copy that has none and answers the same.
 
-    The copy is not compiled. Such a model must be functional and flat.
+    The copy is not compiled. Such a model must be functional.
     """
-    if not any(isinstance(layer, PerDomainBatchNormalization) for layer in model.layers):
+    if not any(isinstance(layer, PerDomainBatchNormalization) for layer in _layers(model)):
         return model
-    copy = keras.models.clone_model(keras.Model(model.input, model.output, name=model.name), clone_function=_plain_copy)
+    return _copy(model, keras.layers.BatchNormalization)
+
+
+def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """All layers, those of models inside it in the place of these."""
     for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _copy(model: keras.Model, kind: type[keras.layers.BatchNormalization]) -> keras.Model:
+    """A plain functional model of new layers with equal weights, in which all batch normalizations are of that kind."""
+
+    def new_layer(layer: Any) -> Any:
+        if not isinstance(layer, keras.layers.Layer):
+            return layer  # an operation of keras.ops has no state
+        of_kind = kind if isinstance(layer, keras.layers.BatchNormalization) else type(layer)
+        return of_kind.from_config(layer.get_config())
+
+    copy = _clone(model, new_layer)
+    for ours, theirs in zip(_layers(model), _layers(copy), strict=True):
         variables: dict[str, keras.Variable] = {}
-        layer.save_own_variables(variables)
-        copy.get_layer(layer.name).load_own_variables(variables)
+        ours.save_own_variables(variables)
+        theirs.load_own_variables(variables)
     return copy
 
 
-def _plain_copy(layer: Any) -> Any:
-    if not isinstance(layer, keras.layers.Layer):
-        return layer  # an operation of keras.ops has no state
-    kind = keras.layers.BatchNormalization if isinstance(layer, PerDomainBatchNormalization) else type(layer)
-    return kind.from_config(layer.get_config())
+def _clone(model: keras.Model, new_layer: Callable[[Any], Any]) -> keras.Model:
+    plain = keras.Model(model.input, model.output, name=model.name)
+    return keras.models.clone_model(plain, clone_function=new_layer, recursive=True)
 
 
 def recalibrate_batch_normalization(model: keras.Model, images: tf.data.Dataset) -> None:
@@ -101,14 +143,14 @@ def recalibrate_batch_normalization(model: keras.Model, images: tf.data.Dataset)
     workers must each call it with the same images.
 
     Args:
-        model: functional, with its batch normalizations lying flat in it, as in those of `joint_model`.
+        model: functional.
         images: batches `[b, S, S, 3]` float32, RGB 0..255, as training sees the target; b may vary. Few rows a batch
             give a poor estimate in deep layers, as in training.
 
     Raises:
         InputError: there are no images.
     """
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    layers = batch_normalizations(model)
     if layers:
         mean, variance = _population_moments(_batch_moments(model, layers), images)
         bounds = np.cumsum([layer.moving_mean.shape[0] for layer in layers])[:-1]
@@ -119,24 +161,23 @@ def recalibrate_batch_normalization(model: keras.Model, images: tf.data.Dataset)
 
 def _batch_moments(model: keras.Model, layers: list[keras.layers.BatchNormalization]) -> Any:
     """A graph from images to the batch's means and variances in all layers: `[2, channels of all layers]`."""
-    twins = {}
+    twins: dict[int, keras.layers.Layer] = {}
 
     def shared_or_twin(layer: Any) -> Any:
         if not isinstance(layer, keras.layers.BatchNormalization):
             return layer
         settings = {"momentum": 0.0, "synchronized": False, "trainable": True}  # so averages are the last batch's
-        twins[layer.name] = _BatchStatistics.from_config(layer.get_config() | settings)
-        return twins[layer.name]
+        twins[id(layer)] = _BatchStatistics.from_config(layer.get_config() | settings)
+        return twins[id(layer)]
 
-    plain = keras.Model(model.input, model.output)
-    net = keras.models.clone_model(plain, clone_function=shared_or_twin)
+    net = _clone(model, shared_or_twin)
     for layer in layers:
-        twins[layer.name].set_weights(layer.get_weights())
+        twins[id(layer)].set_weights(layer.get_weights())
 
     @tf.function
     def moments(images: tf.Tensor) -> tf.Tensor:
         net(images, training=False)
-        ordered = [twins[layer.name] for layer in layers]
+        ordered = [twins[id(layer)] for layer in layers]
         means, variances = ([getattr(twin, name) for twin in ordered] for name in ("moving_mean", "moving_variance"))
         return tf.stack([tf.concat(means, 0), tf.concat(variances, 0)])
 

@@ -2,15 +2,16 @@
 
 Depths 50, 101 and 152 at width 1 with the ImageNet stem are `keras.applications.ResNet{50,101,152}V2` layer for layer:
 names, order of weights, biases, padding, stride in the last block of a stage with a strided max pool as its shortcut.
-Depths 18 and 34, which Keras does not have, are the authors': two 3x3 convolutions a block, stride in the first block
-of a stage, a projection only where the shape changes, no biases in the blocks (batch normalization follows every sum).
+Depths 18 and 34, which Keras does not have, are the authors', and 10, for small tasks, is like them: two 3x3 convolutions
+a block, stride in the first block of a stage, a projection only where the shape changes, no biases in the blocks (batch
+normalization follows every sum).
 
 `resnet_v2_identity` is the other layout of depths 50, 101 and 152, that of the paper's authors: batch normalization and
 ReLU already in the stem, none at the start of a block but after every sum, stride in the first 1x1 convolution of the
 first block of a stage and in its projection, no biases. The two have as many convolutions and batch normalizations, but
 weights of one mean nothing in the other.
 
-References: He et al., "Identity mappings in deep residual networks", ECCV 2016; Ge & Yu, CVPR 2017; specification 4.6.
+References: He et al., "Identity mappings in deep residual networks", ECCV 2016; Ge & Yu, CVPR 2017.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,9 @@ import keras
 
 from sjft_tf.errors import InputError
 
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+BLOCKS = {
+    10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3),
+}  # fmt: skip
 IDENTITY_DEPTHS = (50, 101, 152)
 STEMS = ("imagenet", "small")
 
@@ -32,7 +35,7 @@ def resnet_v2(image: keras.KerasTensor, depth: int, *, width: float = 1.0, stem:
 
     Args:
         image: `[B, S, S, 3]`, scaled to -1..1.
-        depth: 18 or 34 (basic blocks), 50, 101 or 152 (bottleneck blocks).
+        depth: 10, 18 or 34 (basic blocks), 50, 101 or 152 (bottleneck blocks).
         width: factor on the number of kernels of every layer; 0.5 is the net of the paper's Table 1.
         stem: `"imagenet"` (7x7 stride 2, then 3x3 max pool stride 2) or `"small"` for images of about 64 px
             (3x3 stride 2, no pool, so that the first stage runs at half the image's size).

@@ -4,21 +4,18 @@ Takes plain values (`ReportData`, `GalleryRow`) and writes files. It knows no ru
 the report stage reads those and fills in the values.
 """
 
-from sjft_tf.reporting.data import Borrowing, Certificate, DomainSummary, GalleryRow, Hub, Neighbor, ReportData
+from sjft_tf.reporting.data import Borrowing, DomainSummary, GalleryRow, ReportData, Shot
 from sjft_tf.reporting.gallery import RANKS, neighbor_picture
 from sjft_tf.reporting.page import write_report
-from sjft_tf.reporting.results import ClassResult, worst_classes
+from sjft_tf.reporting.results import worst_classes
 
 __all__ = [
     "RANKS",
     "Borrowing",
-    "Certificate",
-    "ClassResult",
     "DomainSummary",
     "GalleryRow",
-    "Hub",
-    "Neighbor",
     "ReportData",
+    "Shot",
     "neighbor_picture",
     "worst_classes",
     "write_report",

@@ -1,4 +1,4 @@
-"""Whether the network is right as often as it is sure: the reliability diagram, and what it says in words."""
+"""Whether the network is right as often as it is sure: the reliability diagram."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,6 @@ import matplotlib.ticker
 import numpy as np
 
 from sjft_tf.reporting import drawing
-from sjft_tf.reporting.words import percent
 
 MAX_AREA = 160.0  # points squared, of the dot of a bin that holds all images
 MIN_AREA = 6.0
@@ -36,17 +35,12 @@ def reliability_diagram(reliability: Sequence[Mapping[str, Any]]) -> matplotlib.
     return figure
 
 
-def calibrated(ece: float | None, reliability: Sequence[Mapping[str, Any]]) -> str:
-    """How sure the network is beside how right, and its expected calibration error, in sentences."""
+def means(reliability: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Confidence and accuracy over all images."""
     filled = _filled(reliability)
     n = sum(found["n"] for found in filled)
-    sure, right = (sum(found["n"] * found[key] for found in filled) / n for key in ("confidence", "accuracy"))
-    verdict = "overconfident" if sure > right else "underconfident"
-    said = f"The network gives its answers a probability of {percent(sure)} on average, and {percent(right)} are right"
-    said += f": it is {verdict}." if abs(sure - right) >= 0.01 else "."
-    if ece is not None:
-        said += f" Over bins of confidence the two differ by {100 * ece:.1f} points on average (ECE)."
-    return f"{said} Dots are as large as their share of the images."
+    confidence, accuracy = (sum(found["n"] * found[key] for found in filled) / n for key in ("confidence", "accuracy"))
+    return confidence, accuracy
 
 
 def _filled(reliability: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

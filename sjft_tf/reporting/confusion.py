@@ -7,9 +7,9 @@ import matplotlib.colors
 import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
+import rich.cells
 
 from sjft_tf.reporting import drawing
-from sjft_tf.reporting.words import columns
 
 MAX_COUNTED = 12  # classes up to which every cell carries its count
 MAX_NAMED = 150  # classes up to which every row and column carries its name
@@ -31,7 +31,7 @@ def confusion_picture(confusion: np.ndarray, class_names: Sequence[str]) -> matp
     width = drawing.WIDTH if counted else 2 * drawing.WIDTH
     names = [drawing.label(name, 16 if counted else 24) for name in class_names] if n_classes <= MAX_NAMED else []
     size = 9.0 if counted or not names else float(np.clip(0.8 * 72 * (width - 1.6) / n_classes, 3.6, 9.0))
-    margin = (size * _EM * max((columns(name) for name in names), default=8) + 10) / 72
+    margin = (size * _EM * max((rich.cells.cell_len(name) for name in names), default=8) + 10) / 72
     outside = 16 / 72
     side = width - margin - outside
     figure = matplotlib.figure.Figure(figsize=(width, width))

@@ -41,19 +41,20 @@ def accuracy_by_round(
 
 
 def loss_by_step(history: Sequence[Mapping[str, Any]]) -> matplotlib.figure.Figure:
-    """Cross-entropy of both heads against the step, with a line at the end of each round."""
+    """The loss of each term against the step, with a line at the end of each round."""
     figure, axes = drawing.chart(height=2.9)
     curves = [entry["loss_curve"] for entry in history if entry.get("loss_curve")]
-    for head in ("target", "source"):
-        steps, losses, ends = joined_curve(curves, head)
+    names = dict.fromkeys(name for curve in curves for name in curve if name != "step")
+    for number, name in enumerate(names):
+        steps, losses, ends = joined_curve(curves, name)
         if len(steps):
             steps, losses = averaged(steps, MAX_POINTS), averaged(losses, MAX_POINTS)
-            axes.plot(steps, losses, color=drawing.color(head), lw=1.3, label=head)
+            axes.plot(steps, losses, color=drawing.series_color(name, number), lw=1.3, label=name)
     for end in ends:
         axes.axvline(end, color=drawing.color("hairline"), lw=0.8, zorder=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
-    axes.set_ylabel("cross-entropy, nats")
+    axes.set_ylabel("loss")
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(nbins=6, integer=True))
     axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
     drawing.legend_above(figure, axes)

@@ -2,16 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sjft_tf.errors import InputError
-from sjft_tf.selection import MODES
+from sjft_tf.selection import Outcome, outcome
 
 
-@dataclasses.dataclass(frozen=True)
-class DomainSummary:
+class DomainSummary(NamedTuple):
     """Name and size of one domain; `n_rejected` files could not be used."""
 
     name: str
@@ -20,46 +18,23 @@ class DomainSummary:
     n_rejected: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Neighbor:
-    """A source image at `rank` (1 is the nearest) of a target image's row of the neighbor table.
-
-    `image` is uint8 `[h, w, 3]`, `label` its class name, `divergence` Eq. (1) in nats, or of feature vectors the squared
-    distance, which has no unit.
-    """
-
-    rank: int
-    image: np.ndarray
-    label: str
-    divergence: float
-    unit: str = "nats"
-
-
-@dataclasses.dataclass(frozen=True)
-class GalleryRow:
-    """A target image, uint8 `[h, w, 3]`, with its class name and some of its neighbors in ascending rank."""
+class Shot(NamedTuple):
+    """An image, uint8 `[h, w, 3]`, its class name, and a line to stand under both."""
 
     image: np.ndarray
     label: str
-    neighbors: Sequence[Neighbor]
+    detail: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
-class Hub:
-    """A source image that is a neighbor of many target images.
+class GalleryRow(NamedTuple):
+    """A target image, and some of its neighbors by their rank; 1 is the nearest."""
 
-    `image` is uint8 `[h, w, 3]`, `label` its class name, `n_targets` the number of target images that have it within
-    their first K.
-    """
-
-    image: np.ndarray
-    label: str
-    n_targets: int
+    target: Shot
+    neighbors: Mapping[int, Shot]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Borrowing:
-    """Who is borrowed from, with K of the last round. `sjft_tf.retrieval` has the functions for these numbers.
+class Borrowing(NamedTuple):
+    """Who is borrowed from, with K of the last round. `sjft_tf.retrieval.borrowing` has the functions for these numbers.
 
     Attributes:
         occurrences: `[n_source]` int, the target images that have a source image within their first K.
@@ -71,9 +46,6 @@ class Borrowing:
             first K.
         class_expected: `[C]` float above 0, its share of the source images.
         hubs: the source images of most occurrences, most first; about eight fill a row of the page.
-
-    Raises:
-        InputError: the fields about classes disagree in length, or a class has no images.
     """
 
     occurrences: np.ndarray
@@ -83,39 +55,7 @@ class Borrowing:
     class_names: Sequence[str]
     class_shares: np.ndarray
     class_expected: np.ndarray
-    hubs: Sequence[Hub] = ()
-
-    def __post_init__(self) -> None:
-        lengths = [len(self.class_names), len(self.class_shares), len(self.class_expected)]
-        if len(set(lengths)) > 1:
-            raise InputError(
-                f"names, shares and expected shares are of {lengths} source classes; there must be as many"
-            )
-        if (self.class_expected <= 0).any():
-            name = self.class_names[int(self.class_expected.argmin())]
-            raise InputError(f"the source class {name!r} has no images; leave it out")
-
-
-@dataclasses.dataclass(frozen=True)
-class Certificate:
-    """How much an approximate search finds: shares of the true first `max_k` neighbors that its lists hold, in 0..1.
-
-    Attributes:
-        recall: the mean share over a random sample of target images.
-        low, high: its 95 % confidence interval.
-        n_targets: size of the sample.
-        max_k: neighbors of each target image.
-        candidates: source images that the index proposed for each target image, of which `max_k` were kept.
-        min_recall: the recall that was required.
-    """
-
-    recall: float
-    low: float
-    high: float
-    n_targets: int
-    max_k: int
-    candidates: int
-    min_recall: float
+    hubs: Sequence[Shot] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,26 +75,24 @@ class ReportData:
         entropies_per_round: Eq. (2) in nats after each round, `[n_target]` float.
         correct_per_round: whether the top class was the label after each round, `[n_target]` bool.
         delta: entropy in nats from which a correct image counts as uncertain.
-        test_rounds: `{"round", "mean_class_accuracy", "accuracy"}` on the test domain, one a round, in order; the last
-            is the result.
+        test_rounds: `{"round", "mean_class_accuracy", "accuracy"}` on the test domain, one a round, in order.
         test_view: how test images were seen: "center", "flip", "ten" or "multiscale".
-        ece: expected calibration error on the test domain after the last round, in 0..1.
+        ece: expected calibration error on the test domain, in 0..1.
         reliability: `{"low", "high", "n", "confidence", "accuracy"}` of the same answers, one a bin of confidence, in
             order; the last two are None in empty bins.
         best_round: the round, from 0, after which validation accuracy was highest; None without validation.
+        exported_round: the round, from 0, whose model is exported and whose answers `ece`, `reliability` and `confusion`
+            describe; None: the last one.
         class_names: names of the target's classes, `[C]`.
         confusion: test images by true class (row) and predicted class (column), `[C, C]` int.
         semantic: whether images were compared by feature vectors, and not by low-level statistics.
         gallery: some target images with neighbors; six to ten keep the page small.
-        borrowing: who is borrowed from in the last round; needs `counts_per_round`.
-        certificate: what an approximate search found; None where the search was exact.
+        borrowing: who is borrowed from in the last round.
+        certificate: what an approximate search found, as in `retrieval.json`; None where the search was exact.
+        specificity: how much the lists of different target images have in common, in sentences.
         seconds: wall time by stage, in the order of the stages.
-        notes: things the reader should know, one sentence each ("K was capped at 5,100").
         config: the resolved configuration as YAML.
         versions: version by package.
-
-    Raises:
-        InputError: there is no target domain, `mode` is unknown, or two fields disagree in length.
     """
 
     name: str
@@ -171,40 +109,38 @@ class ReportData:
     ece: float | None = None
     reliability: Sequence[Mapping[str, Any]] = ()
     best_round: int | None = None
+    exported_round: int | None = None
     class_names: Sequence[str] = ()
     confusion: np.ndarray | None = None
     semantic: bool = False
     gallery: Sequence[GalleryRow] = ()
     borrowing: Borrowing | None = None
-    certificate: Certificate | None = None
+    certificate: Mapping[str, Any] | None = None
+    specificity: str = ""
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    notes: Sequence[str] = ()
     config: str = ""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if "target" not in self.domains:
-            raise InputError(f"the report's domains are {list(self.domains)}; one must be 'target'")
-        if self.mode not in MODES:
-            raise InputError(f"the report's mode is {self.mode!r}; it must be one of {', '.join(MODES)}")
-        if len(self.entropies_per_round) != len(self.correct_per_round):
-            raise InputError(
-                f"there are entropies of {len(self.entropies_per_round)} rounds and outcomes of "
-                f"{len(self.correct_per_round)}; there must be as many of both"
-            )
-        n_classes = len(self.class_names)
-        if self.confusion is not None and self.confusion.shape != (n_classes, n_classes):
-            raise InputError(
-                f"the confusion matrix is {list(self.confusion.shape)}; with {n_classes} class names it must be "
-                f"{[n_classes, n_classes]}"
-            )
-        if self.borrowing is not None:
-            n_pairs = int(self.borrowing.occurrences.sum())
-            n_reach = int(self.counts_per_round[-1].sum()) if self.counts_per_round else 0
-            if n_pairs != n_reach:
-                raise InputError(f"occurrences of source images sum to {n_pairs}, K of the last round to {n_reach}")
 
     @property
     def in_training(self) -> bool:
         """Whether rounds are still to come."""
         return self.rounds_planned is not None and len(self.history) < self.rounds_planned
+
+    @property
+    def reaches(self) -> bool:
+        """Whether training drew on a source, so that it can be said how much of it was in reach."""
+        return self.mode != "none" and bool(self.history) and all(entry.get("reachable") for entry in self.history)
+
+    @property
+    def final(self) -> Mapping[str, Any] | None:
+        """The test figures of the round whose model is exported."""
+        return (
+            self.test_rounds[-1 if self.exported_round is None else self.exported_round] if self.test_rounds else None
+        )
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How many target images were wrong, uncertain and settled after the last round."""
+        if not self.correct_per_round:
+            return None
+        return outcome(self.entropies_per_round[-1], self.correct_per_round[-1], self.delta)

@@ -14,8 +14,8 @@ import PIL.Image
 from sjft_tf import files
 from sjft_tf.errors import InputError
 from sjft_tf.reporting import drawing
-from sjft_tf.reporting.data import GalleryRow, Neighbor
-from sjft_tf.reporting.words import divergence, ordinal
+from sjft_tf.reporting.data import GalleryRow, Shot
+from sjft_tf.reporting.words import ordinal
 
 RANKS = (1, 10, 20, 30, 40)  # of Figure 2
 THUMBNAIL = 144  # pixels, longer side
@@ -25,13 +25,7 @@ _DPI = 120
 
 def shown_ranks(rows: Sequence[GalleryRow]) -> list[int]:
     """The ranks that occur in `rows`, ascending."""
-    return sorted({neighbor.rank for row in rows for neighbor in row.neighbors})
-
-
-def by_rank(row: GalleryRow, ranks: Sequence[int]) -> list[Neighbor | None]:
-    """The neighbor of `row` at each of `ranks`, None where it has none."""
-    found = {neighbor.rank: neighbor for neighbor in row.neighbors}
-    return [found.get(rank) for rank in ranks]
+    return sorted({rank for row in rows for rank in row.neighbors})
 
 
 def neighbor_picture(path: str | os.PathLike, rows: Sequence[GalleryRow]) -> None:
@@ -59,7 +53,7 @@ def _draw(rows: Sequence[GalleryRow], ranks: Sequence[int]) -> matplotlib.figure
         figure.text(center / width, 1 - 0.24 / height, title, ha="center", va="center", size=9.5, weight="bold")
     for number, row in enumerate(rows):
         bottom = height - _TOP - _IMAGE - number * (_CELL + _TEXT)
-        for column, shown in enumerate([row, *by_rank(row, ranks)]):
+        for column, shown in enumerate([row.target, *map(row.neighbors.get, ranks)]):
             if shown is not None:
                 place = (_left(column) / width, bottom / height, _IMAGE / width, _IMAGE / height)
                 _show(figure.add_axes(place), shown)
@@ -71,14 +65,12 @@ def _left(column: int) -> float:
     return _MARGIN + column * _CELL - (0.1 if column == 0 else 0)
 
 
-def _show(axes: matplotlib.axes.Axes, shown: GalleryRow | Neighbor) -> None:
+def _show(axes: matplotlib.axes.Axes, shown: Shot) -> None:
     axes.imshow(shown.image, interpolation="auto" if max(shown.image.shape[:2]) > _IMAGE * _DPI else "bicubic")
     axes.set_axis_off()
     under: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "va": "top"}
     axes.annotate(drawing.label(shown.label, 22), (0.5, 0), (0, -4), **under, size=8)
-    if isinstance(shown, Neighbor):
-        said = divergence(shown.divergence, shown.unit)
-        axes.annotate(said, (0.5, 0), (0, -15), **under, size=8, color=drawing.color("muted"))
+    axes.annotate(shown.detail, (0.5, 0), (0, -15), **under, size=8, color=drawing.color("muted"))
 
 
 def thumbnail_uri(image: np.ndarray) -> str:

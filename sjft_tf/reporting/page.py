@@ -1,18 +1,18 @@
 """The report page: numbers, figures and pictures of one run in one file that asks nothing of the network."""
 
 import base64
+import functools
 import os
+from collections.abc import Iterator, Mapping
 
 import jinja2
 import matplotlib.figure
 
 from sjft_tf import files
-from sjft_tf.reporting import borrowing, calibration, curves, drawing, histograms, neighbors, summary
-from sjft_tf.reporting.confusion import MAX_COUNTED, MAX_NAMED, confusion_picture
+from sjft_tf.reporting import borrowing, calibration, confusion, curves, drawing, gallery, histograms, results, words
 from sjft_tf.reporting.data import ReportData
-from sjft_tf.reporting.gallery import by_rank, shown_ranks, thumbnail_uri
-from sjft_tf.reporting.results import class_results, worst_classes
-from sjft_tf.reporting.words import counted, divergence, duration, number, ordinal, percent, seen_by
+
+_FILTERS = (words.counted, words.duration, words.number, words.ordinal, words.percent, words.recall)
 
 
 def write_report(path: str | os.PathLike, data: ReportData) -> None:
@@ -28,75 +28,60 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sjft_tf", "reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        (tool.__name__, tool) for tool in (counted, percent, number, divergence, duration, ordinal)
-    )
-    html = environment.get_template("report.html.j2").render(
-        data=data,
-        sentences=summary.sentences(data),
-        headlines=summary.headlines(data),
-        watched=summary.watched(data),
-        reaches=summary.reaches(data),
-        palette_css=drawing.palette_css(),
-        fonts=drawing.FONTS,
-        figures=_figures(data),
-        certified=None if data.certificate is None else neighbors.certified(data.certificate),
-        hubs_said=None
-        if data.borrowing is None
-        else neighbors.hubs_said(data.borrowing, data.domains["target"].n_images),
-        classes_said=None if data.borrowing is None else neighbors.classes_said(data.borrowing),
-        ranks=shown_ranks(data.gallery),
-        by_rank=by_rank,
-        thumbnail_uri=thumbnail_uri,
-        classes=[] if data.confusion is None else class_results(data.confusion, data.class_names),
-        most_counted=MAX_COUNTED,
-        most_named=MAX_NAMED,
-        calibrated=calibration.calibrated(data.ece, data.reliability) if _has_answers(data) else None,
-        seen_by=seen_by(data.test_view),
-        worst=[] if data.confusion is None else worst_classes(data.confusion, data.class_names),
-    )
+    with drawing.figure_style():
+        html = rendered(data, {name: _data_uri(drawing.svg(figure)) for name, figure in _figures(data)})
     files.write_text(path, html.encode(errors="replace").decode())  # a name off the disk may hold lone surrogates
 
 
-def _figures(data: ReportData) -> dict[str, str]:
-    """Data URIs of the figures that the data allow, by name."""
-    with drawing.figure_style():
-        drawn: dict[str, matplotlib.figure.Figure] = {}
-        if len(data.test_rounds) > 1:
-            drawn["accuracy"] = curves.accuracy_by_round(data.test_rounds, data.history)
-        if any(entry.get("loss_curve") for entry in data.history):
-            drawn["loss"] = curves.loss_by_step(data.history)
-        if any(entry.get("gradients") for entry in data.history):
-            drawn["gradients"] = curves.gradients_by_round(data.history)
-        if _has_answers(data):
-            drawn["reliability"] = calibration.reliability_diagram(data.reliability)
-        if data.mode in ("selective", "random") and data.counts_per_round:
-            drawn["counts"] = histograms.counts_histogram(data.counts_per_round)
-        if data.correct_per_round:
-            entropies, correct = data.entropies_per_round, data.correct_per_round
-            n_classes = data.domains["target"].n_classes
-            drawn["outcomes"] = curves.outcomes_by_round(entropies, correct, data.delta)
-            drawn["entropies"] = histograms.entropy_histogram(entropies, correct, data.delta, n_classes)
-        if data.mode in ("selective", "random") and summary.reaches(data):
-            drawn["reach"] = curves.reach_by_round(data.history)
-        if data.borrowing is not None:
-            drawn["occurrences"] = borrowing.occurrence_histogram(data.borrowing.occurrences)
-            if len(data.borrowing.class_names) > 1:
-                drawn["borrowed"] = borrowing.class_bars(data.borrowing)
-        if data.confusion is not None:
-            drawn["confusion"] = confusion_picture(data.confusion, data.class_names)
-        return {name: _data_uri(drawing.svg(figure)) for name, figure in drawn.items()}
+@functools.cache
+def templates() -> jinja2.Environment:
+    """`report.html.j2`, and `prose.j2` with its sentences."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sjft_tf", "reporting"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters.update((tool.__name__, tool) for tool in _FILTERS)
+    return environment
 
 
-def _has_answers(data: ReportData) -> bool:
-    return any(found["n"] for found in data.reliability)
+def rendered(data: ReportData, figures: Mapping[str, str]) -> str:
+    """The page as HTML; `figures` are URIs by name."""
+    return (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            data=data, figures=figures, borrowing=borrowing, calibration=calibration, confusion=confusion,
+            drawing=drawing, gallery=gallery, results=results,
+        )
+    )  # fmt: skip
+
+
+def _figures(data: ReportData) -> Iterator[tuple[str, matplotlib.figure.Figure]]:
+    """The figures that the data allow, by name."""
+    searched = data.mode in ("selective", "random")
+    if len(data.test_rounds) > 1:
+        yield "accuracy", curves.accuracy_by_round(data.test_rounds, data.history)
+    if any(entry.get("loss_curve") for entry in data.history):
+        yield "loss", curves.loss_by_step(data.history)
+    if any(entry.get("gradients") for entry in data.history):
+        yield "gradients", curves.gradients_by_round(data.history)
+    if any(found["n"] for found in data.reliability):
+        yield "reliability", calibration.reliability_diagram(data.reliability)
+    if searched and data.counts_per_round:
+        yield "counts", histograms.counts_histogram(data.counts_per_round)
+    if data.correct_per_round:
+        entropies, correct = data.entropies_per_round, data.correct_per_round
+        yield "outcomes", curves.outcomes_by_round(entropies, correct, data.delta)
+        n_classes = data.domains["target"].n_classes
+        yield "entropies", histograms.entropy_histogram(entropies, correct, data.delta, n_classes)
+    if searched and data.reaches:
+        yield "reach", curves.reach_by_round(data.history)
+    if data.borrowing is not None:
+        yield "occurrences", borrowing.occurrence_histogram(data.borrowing.occurrences)
+        if len(data.borrowing.class_names) > 1:
+            yield "borrowed", borrowing.class_bars(data.borrowing)
+    if data.confusion is not None:
+        yield "confusion", confusion.confusion_picture(data.confusion, data.class_names)
 
 
 def _data_uri(svg: str) -> str:

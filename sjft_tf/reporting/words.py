@@ -2,6 +2,8 @@
 
 import unicodedata
 
+import rich.cells
+
 
 def percent(share: float) -> str:
     """0.4904 as "49.0 %"."""
@@ -15,9 +17,9 @@ def recall(share: float) -> str:
     return f"{100 * share:.2f}\N{NO-BREAK SPACE}%"
 
 
-def number(value: int) -> str:
-    """12534 as "12,534"."""
-    return f"{value:,}"
+def number(value: float) -> str:
+    """12534 and 12533.7 as "12,534"."""
+    return f"{value:,.0f}"
 
 
 def counted(value: int, noun: str) -> str:
@@ -48,30 +50,11 @@ def ordinal(rank: int) -> str:
     return f"{rank}{suffix}"
 
 
-def seen_by(view: str) -> str:
-    """How a network saw each image, for the views of the evaluation: "each seen by its center crop"."""
-    views = {
-        "center": "by its center crop",
-        "flip": "by its center crop and the mirror image of that",
-        "ten": "by ten crops (corners and center, and their mirror images)",
-        "multiscale": "as a whole at several sizes",
-    }
-    return f"each seen {views.get(view, f'by its {view} view')}"
-
-
-def columns(text: str) -> int:
-    """Width of `text` in columns of a narrow letter; wide East Asian characters take two, combining marks none."""
-    shown = [letter for letter in text if not unicodedata.combining(letter)]
-    return len(shown) + sum(unicodedata.east_asian_width(letter) in "WF" for letter in shown)
-
-
 def shortened(text: str, width: int) -> str:
     """`text` cut at `width` columns, with an ellipsis where something is missing."""
-    if columns(text) <= width:
+    if rich.cells.cell_len(text) <= width:
         return text
-    while columns(text) > width - 1:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    return rich.cells.set_cell_size(text, width - 1).rstrip() + "…"
 
 
 def printable(text: str) -> str:
@@ -80,9 +63,7 @@ def printable(text: str) -> str:
     These are control characters, lone surrogates, U+FFFE and U+FFFF. Class names are folder names, and a folder's name
     may hold almost any byte.
     """
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(letter) in ("Cc", "Cs") or letter in "\ufffe\uffff"
-        else letter
-        for letter in text
-    )
+    unprintable = {
+        letter for letter in text if unicodedata.category(letter) in ("Cc", "Cs") or letter in "\ufffe\uffff"
+    }
+    return "".join("\N{REPLACEMENT CHARACTER}" if letter in unprintable else letter for letter in text)

@@ -3,30 +3,31 @@
 What is done with the table is `selection`'s; how images become descriptors is `descriptors`'.
 """
 
-from sjft_tf.retrieval.approximate import ScannSearch
-from sjft_tf.retrieval.divergence import lift_sources, lift_targets, symmetric_kl
-from sjft_tf.retrieval.exact import ExactSearch, search_exact
+from sjft_tf.retrieval.approximate import ScannSearch, choose_method
+from sjft_tf.retrieval.divergence import Smoothing, squared_distance, squared_hellinger, symmetric_kl
+from sjft_tf.retrieval.exact import ExactSearch, Hubness, search_exact
 from sjft_tf.retrieval.find import find_neighbors
-from sjft_tf.retrieval.lifts import squared_distance
-from sjft_tf.retrieval.measures import Measure, SquaredDistance, SymmetricKL
+from sjft_tf.retrieval.measures import Divergence, HistogramMeasure, Measure, SquaredDistance, measure_for
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.scann_options import ScannOptions
 from sjft_tf.retrieval.streaming import SearchState, search_stream
 
 __all__ = [
+    "Divergence",
     "ExactSearch",
+    "HistogramMeasure",
+    "Hubness",
     "Measure",
     "NeighborTable",
-    "ScannOptions",
     "ScannSearch",
     "SearchState",
+    "Smoothing",
     "SquaredDistance",
-    "SymmetricKL",
+    "choose_method",
     "find_neighbors",
-    "lift_sources",
-    "lift_targets",
+    "measure_for",
     "search_exact",
     "search_stream",
     "squared_distance",
+    "squared_hellinger",
     "symmetric_kl",
 ]

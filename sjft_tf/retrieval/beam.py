@@ -1,8 +1,8 @@
 """Exact search as an Apache Beam pipeline: a map over shards of the source, a top-k reduce for each target image.
 
-A shard is searched by what searches it here, `ExactSearch`, and lists of shards are merged by their keys, so that the
-table is the local one to the bit. The lists of a shard are kept in the folder when they are found: a shard is not
-searched again when a worker fails, which not every runner survives, or when the whole search is stopped.
+A shard is searched by what searches it here, `ExactSearch`, and lists of shards are merged by their keys, so that on
+equal machines the table is the local one to the bit. The lists of a shard are kept in the folder when they are found: a
+shard is not searched again when a worker fails, which not every runner survives, or when the whole search is stopped.
 """
 
 import difflib
@@ -18,10 +18,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from sjft_tf import files
 from sjft_tf.descriptors import DescribedDomain
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval.exact import ExactSearch
+from sjft_tf.retrieval.exact import ExactSearch, Hubness
 from sjft_tf.retrieval.measures import Measure
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.ranking import merge_keys, table_of
+from sjft_tf.retrieval.top_k import merge_keys, table_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ def search_beam(
     open_source: Callable[[], DescribedDomain],
     measure: Measure,
     *,
-    max_k: int,
+    depth: int,
+    hubness: Hubness = "none",
     folder: pathlib.Path,
     made_from: str,
     runner: str = "DirectRunner",
@@ -47,7 +48,8 @@ def search_beam(
         targets: the target's descriptors, `[n_target, ...]`.
         open_source: opens the source on a worker; picklable, hashable, and of files that the workers reach.
         measure: by what descriptors are compared.
-        max_k: neighbors of each target image.
+        depth: neighbors of each target image.
+        hubness: as in `search_exact`.
         folder: where the lists are kept, on a disk that all workers reach.
         made_from: hash of target, source, describer and measure, which the lists carry.
         runner: name of a Beam runner.
@@ -62,7 +64,7 @@ def search_beam(
     rows = shard_blocks * source.block_rows
     shards = [(start, min(start + rows, len(source))) for start in range(0, len(source), rows)]
     files.save_arrays(folder / "targets.npz", targets=targets, made_from=made_from)
-    search = functools.partial(search_shard, folder, made_from, open_source, measure, max_k)
+    search = functools.partial(search_shard, folder, made_from, open_source, measure, depth, hubness)
     for attempt in range(ATTEMPTS):
         try:
             with beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:
@@ -71,7 +73,7 @@ def search_beam(
                     | beam.Create(shards)
                     | beam.Reshuffle()
                     | "search" >> beam.FlatMap(search)
-                    | "top k" >> beam.CombinePerKey(TopK(max_k))
+                    | "top k" >> beam.CombinePerKey(TopK(depth))
                     | "keep" >> beam.MapTuple(functools.partial(_keep_tile, folder, made_from))
                 )
             break
@@ -83,7 +85,9 @@ def search_beam(
                 "search on %s failed (%s); shards that were done are kept, the others start again", runner, reason
             )
     tiles = [_tile(folder, start) for start in range(0, len(targets), _TILE_ROWS)]
-    return table_of(np.concatenate([files.load_arrays(path, {"keys": np.int64})["keys"] for path in tiles]))
+    return table_of(
+        np.concatenate([files.load_arrays(path, {"keys": np.int64})["keys"] for path in tiles]), hubness=hubness
+    )
 
 
 def pipeline_options(runner: str, options: Sequence[str]) -> list[str]:
@@ -112,7 +116,8 @@ def search_shard(
     made_from: str,
     open_source: Callable[[], DescribedDomain],
     measure: Measure,
-    max_k: int,
+    depth: int,
+    hubness: Hubness,
     shard: tuple[int, int],
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The lists of one shard: first row and keys of consecutive tiles of targets, found now or before."""
@@ -120,20 +125,20 @@ def search_shard(
     keys = _load(path, made_from)
     if keys is None:
         targets, source = _opened(folder, made_from, open_source)
-        search = ExactSearch(targets, measure, max_k=max_k)
+        search = ExactSearch(targets, measure, depth=depth, hubness=hubness)
         for start, descriptors in source.blocks(shard[0], shard[1]):
             search.add(start, descriptors)
-        keys = search.keys
+        keys = search.keys()
         files.save_arrays(path, keys=keys, made_from=made_from)
     for start in range(0, len(keys), _TILE_ROWS):
         yield start, keys[start : start + _TILE_ROWS]
 
 
 class TopK(beam.CombineFn):
-    """The first `max_k` keys of each row of any number of lists."""
+    """The first `depth` keys of each row of any number of lists."""
 
-    def __init__(self, max_k: int) -> None:
-        self._max_k = max_k
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
 
     def create_accumulator(self) -> np.ndarray | None:
         """No lists."""
@@ -141,7 +146,7 @@ class TopK(beam.CombineFn):
 
     def add_input(self, accumulator: np.ndarray | None, keys: np.ndarray) -> np.ndarray:
         """Another part of the source."""
-        return keys if accumulator is None else merge_keys(accumulator, keys, self._max_k)
+        return keys if accumulator is None else merge_keys(accumulator, keys, self._depth)
 
     def merge_accumulators(self, accumulators: Iterable[np.ndarray | None]) -> np.ndarray | None:
         """Several parts, each without the others."""
@@ -176,5 +181,5 @@ def _tile(folder: pathlib.Path, start: int) -> pathlib.Path:
 
 def _load(path: pathlib.Path, made_from: str) -> np.ndarray | None:
     """The keys in a file, or None where it is absent, damaged or of another search."""
-    arrays = files.load_made_from(path, made_from, {"keys": np.int64}, otherwise="it is made again")
+    arrays = files.load_made_from(path, made_from, {"keys": np.int64}, otherwise="it is searched again")
     return None if arrays is None else arrays["keys"]

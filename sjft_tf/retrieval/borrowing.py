@@ -48,8 +48,8 @@ def occurrences(indices: np.ndarray, counts: np.ndarray | int, n_source: int) ->
     """The k-occurrence of every source image: target images that have it within their first K.
 
     Args:
-        indices: `[n_target, max_k]` int, source indices, none twice in a row, as in a `NeighborTable`.
-        counts: `[n_target]` int, K of each target image, in 0..max_k; a plain int stands for every row.
+        indices: `[n_target, depth]` int, source indices, none twice in a row, as in a `NeighborTable`.
+        counts: `[n_target]` int, K of each target image, in 0..depth; a plain int stands for every row.
         n_source: number of source images.
 
     Returns:
@@ -58,10 +58,10 @@ def occurrences(indices: np.ndarray, counts: np.ndarray | int, n_source: int) ->
     Raises:
         InputError: a K is out of range, or the rows name an image that the source does not have.
     """
-    n_target, max_k = indices.shape
+    n_target, depth = indices.shape
     counts = np.broadcast_to(np.asarray(counts), n_target)
-    if counts.min(initial=0) < 0 or counts.max(initial=0) > max_k:
-        raise InputError(f"K is {counts.min()} to {counts.max()}; the rows are {max_k} long")
+    if counts.min(initial=0) < 0 or counts.max(initial=0) > depth:
+        raise InputError(f"K is {counts.min()} to {counts.max()}; the rows are {depth} long")
     if indices.max(initial=0) >= n_source:
         raise InputError(f"n_source is {n_source}, but the neighbor table names image {indices.max()}")
     found = np.zeros(n_source, np.int64)

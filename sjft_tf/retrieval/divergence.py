@@ -1,141 +1,119 @@
-"""The divergence of two descriptors, and the vectors whose inner product is the divergence.
+"""Divergences of two descriptors by their definitions: pure mathematics in float64, NumPy in and NumPy out.
 
-Pure mathematics, NumPy in and NumPy out, in float64. `p` and `q` are histograms of a target and a source image
-(counts divided by their sum), `w` the channels' weights, and epsilon stands inside the logarithms only.
+`p` and `q` are the smoothed histograms of a target and a source image, `w` the channels' weights. These say what a search
+means, and take about 5 ns a bin and pair; a search itself computes in float32, see `lifting`.
 """
+
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
 from sjft_tf.errors import InputError
 
-EPSILON = 2.2204e-16
+Smoothing = float | Literal["authors"]
+AUTHORS_EPSILON = 2.2204e-16
 _BLOCK = 256  # source images at a time, so that the temporaries stay near the processor
 
 
 def symmetric_kl(
-    target_counts: np.ndarray, source_counts: np.ndarray, channel_weights: np.ndarray, *, epsilon: float = EPSILON
+    target_counts: np.ndarray,
+    source_counts: np.ndarray,
+    channel_weights: np.ndarray,
+    *,
+    smoothing: Smoothing = "authors",
 ) -> np.ndarray:
     """Divergence of every target descriptor from every source descriptor.
 
-    `sum_c w_c sum_b (p - q) (log(p + epsilon) - log(q + epsilon))`, term by term and always in the same order: the
-    value of a pair does not depend on which other pairs are asked for, and equal histograms give exactly 0.
+    `sum_c w_c sum_b (p - q) (log p - log q)`, where `p = (counts + a) / (pixels + a bins)` with `a` the smoothing; by the
+    authors' smoothing `p = counts / pixels`, and 2.2204e-16 is added inside the logarithms only.
 
     Args:
         target_counts: `[n, D, bins]` integers.
         source_counts: `[m, D, bins]` integers.
         channel_weights: `[D]` float, 1 / (channels in the channel's group).
-        epsilon: keeps the logarithm of an empty bin finite.
+        smoothing: counts added to every bin, > 0, or "authors". The authors' makes each empty bin cost
+            `-log(2.2204e-16) = 36` times the share that the other image has there.
 
     Returns:
-        `[n, m]` float64 in nats, >= 0. It takes about 5 ns a bin and pair: `search_exact` is for large sources.
+        `[n, m]` float64 in nats, >= 0; equal histograms give exactly 0.
 
     Raises:
         InputError: the two sides differ in channels or bins, or a histogram is empty.
 
-    Reference: Ge & Yu, CVPR 2017, Eq. (1); specification 2.1 and 2.2.
+    Example:
+        >>> symmetric_kl(np.array([[[1, 3]]]), np.array([[[3, 1]]]), np.ones(1)).round(4)  # log(3)
+        array([[1.0986]])
+
+    Reference: Ge & Yu, CVPR 2017, Eq. (1).
     """
+    weights = _checked(target_counts, source_counts, channel_weights)
+    (p, log_p), (q, log_q) = (_smoothed(counts, smoothing) for counts in (target_counts, source_counts))
+
+    def kl(t: int, s: slice) -> np.ndarray:
+        return (((p[t] - q[s]) * (log_p[t] - log_q[s])).sum(axis=2) * weights).sum(axis=1)
+
+    return _of_pairs(kl, len(p), len(q))
+
+
+def squared_hellinger(
+    target_counts: np.ndarray, source_counts: np.ndarray, channel_weights: np.ndarray, *, smoothing: Smoothing = 0.0
+) -> np.ndarray:
+    """Squared Hellinger distance of every target descriptor from every source descriptor.
+
+    `sum_c w_c (1 - sum_b sqrt(p q))`, summed as `sum_c w_c sum_b (sqrt p - sqrt q)^2 / 2`. Arguments and errors are those
+    of `symmetric_kl`, but that smoothing may be 0, and "authors" adds nothing here, where no logarithm needs it.
+
+    Returns:
+        `[n, m]` float64 from 0 to the sum of the weights; equal histograms give exactly 0.
+    """
+    weights = _checked(target_counts, source_counts, channel_weights)
+    a, b = (np.sqrt(_smoothed(counts, smoothing)[0]) for counts in (target_counts, source_counts))
+    return _of_pairs(lambda t, s: (np.square(a[t] - b[s]).sum(axis=2) * weights).sum(axis=1) / 2, len(a), len(b))
+
+
+def squared_distance(targets: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """Squared distance of every target's feature vector from every source's.
+
+    Args:
+        targets: `[n, F]` float.
+        sources: `[m, F]` float. Vectors of unit length are compared by angle: 2 - 2 cos.
+
+    Returns:
+        `[n, m]` float64, >= 0; equal vectors give exactly 0.
+    """
+    a, b = targets.astype(np.float64), sources.astype(np.float64)
+    return _of_pairs(lambda t, s: np.square(a[t] - b[s]).sum(axis=1), len(a), len(b))
+
+
+def _of_pairs(divergence: Callable[[int, slice], np.ndarray], n: int, m: int) -> np.ndarray:
+    """`[n, m]` float64, of one target and some sources at a time."""
+    found = np.empty((n, m))
+    for start in range(0, m, _BLOCK):
+        for target in range(n):
+            found[target, start : start + _BLOCK] = divergence(target, slice(start, start + _BLOCK))
+    return found
+
+
+def _checked(target_counts: np.ndarray, source_counts: np.ndarray, channel_weights: np.ndarray) -> np.ndarray:
     if target_counts.shape[1:] != source_counts.shape[1:] or target_counts.shape[1:2] != np.shape(channel_weights):
         raise InputError(
             f"target counts {target_counts.shape}, source counts {source_counts.shape} and channel weights "
             f"{np.shape(channel_weights)} must agree in channels and bins"
         )
-    p = distributions(target_counts)
-    log_p = np.log(p + epsilon)
-    divergences = np.empty((len(target_counts), len(source_counts)))
-    for start in range(0, len(source_counts), _BLOCK):
-        q = distributions(source_counts[start : start + _BLOCK])
-        log_q = np.log(q + epsilon)
-        for row in range(len(p)):
-            terms = (p[row] - q) * (log_p[row] - log_q)
-            divergences[row, start : start + _BLOCK] = (terms.sum(axis=2) * channel_weights).sum(axis=1)
-    return divergences
+    return np.asarray(channel_weights, np.float64)
 
 
-def lift_targets(
-    target_counts: np.ndarray,
-    channel_weights: np.ndarray,
-    *,
-    center: np.ndarray | float = 0.0,
-    scale: float = 1.0,
-    epsilon: float = EPSILON,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors `u` and offsets with `divergence(t, s) = offset(t) - <u(t), v(s)>`; `v` is from `lift_sources`.
-
-    `u = [scale p, (log(p + epsilon) - center) / scale, scale]`.
-
-    Args:
-        target_counts: `[n, D, bins]` integers.
-        channel_weights: `[D]` float.
-        center: `[D, bins]`, subtracted from the logarithms of both sides, which changes no divergence; a mean of
-            them makes the vectors short, and short vectors lose less to rounding and quantization.
-        scale: > 0, moves length from one half of the vectors to the other, which changes no divergence either.
-        epsilon: as in `symmetric_kl`.
-
-    Returns:
-        `u`, `[n, 2 D bins + 1]` float64, and the offsets, `[n]` float64.
-
-    Reference: specification 2.3, the centered lift with one center for both sides.
-    """
-    p = distributions(target_counts)
-    logs = np.log(p + epsilon) - center
-    u, first, second = _empty_lift(p.shape)
-    np.multiply(p, scale, out=first)
-    np.divide(logs, scale, out=second)
-    u[:, -1] = scale
-    return u, np.einsum("ncb,ncb,c->n", p, logs, channel_weights)
-
-
-def lift_sources(
-    source_counts: np.ndarray,
-    channel_weights: np.ndarray,
-    *,
-    center: np.ndarray | float = 0.0,
-    scale: float = 1.0,
-    epsilon: float = EPSILON,
-) -> np.ndarray:
-    """The vectors `v` of source descriptors, for the same weights, center, scale and epsilon as the targets' `u`.
-
-    `v = [w (log(q + epsilon) - center) / scale, scale w q, -sum w q (log(q + epsilon) - center) / scale]`.
-
-    Args:
-        source_counts: `[m, D, bins]` integers.
-        channel_weights: `[D]` float.
-        center: as in `lift_targets`.
-        scale: as in `lift_targets`.
-        epsilon: as in `lift_targets`.
-
-    Returns:
-        `[m, 2 D bins + 1]` float64. Search them by inner product only: their lengths differ.
-    """
-    weights = np.asarray(channel_weights)[:, None]
-    q = distributions(source_counts)
-    logs = np.log(q + epsilon)
-    logs -= center
-    v, first, second = _empty_lift(q.shape)
-    np.multiply(logs, weights / scale, out=first)
-    np.multiply(q, weights * scale, out=second)
-    v[:, -1] = -np.vecdot(q.reshape(len(q), -1), v[:, : q[0].size])
-    return v
-
-
-def distributions(counts: np.ndarray) -> np.ndarray:
-    """Histograms that sum to 1, `[n, D, bins]` float64.
-
-    Raises:
-        InputError: a histogram has no counts.
-    """
+def _smoothed(counts: np.ndarray, smoothing: Smoothing) -> tuple[np.ndarray, np.ndarray]:
+    """Smoothed histograms, `[n, D, bins]` float64, and what stands for their logarithms."""
+    counts = np.ascontiguousarray(counts)  # the order in which a sum adds its terms depends on the layout
     totals = counts.sum(axis=2, keepdims=True, dtype=np.int64)
     if (totals <= 0).any():
         image, channel = np.argwhere(totals[..., 0] <= 0)[0]
         raise InputError(f"the histogram of image {image}, channel {channel} has no counts; every map has pixels")
-    # in one memory layout, because the order in which a sum adds its terms depends on it
-    histograms: np.ndarray = np.divide(counts, totals, order="C")
-    return histograms
-
-
-def _empty_lift(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Room for lifted vectors, and its first and second half as `[n, D, bins]`."""
-    n, channels, bins = shape
-    lifted = np.empty((n, 2 * channels * bins + 1))
-    halves = lifted[:, :-1].reshape(n, 2, channels, bins)
-    return lifted, halves[:, 0], halves[:, 1]
+    if smoothing == "authors":
+        p = counts / totals
+        return p, np.log(p + AUTHORS_EPSILON)
+    p = (counts + smoothing) / (totals + smoothing * counts.shape[2])
+    with np.errstate(divide="ignore"):  # of no smoothing, where no logarithm is used
+        return p, np.log(p)

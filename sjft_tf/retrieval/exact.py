@@ -1,32 +1,36 @@
 """Exact search: the nearest source images of every target image, at nearly the speed of a matrix product.
 
-Three steps, each only where the one before could not decide, give the ranking of a direct evaluation of Eq. (1):
+A tile of the source is lifted, multiplied with the lifted targets, and what may be among a target's nearest is kept.
+Tiles begin at multiples of their size in the source, have one shape, and an image lies at the same place of its tile
+whatever block it came in. So one machine and one version of NumPy give one table, however the source is cut, resumed,
+ordered or spread over workers.
 
-1. A float32 matrix product, made optimistic by a bound of its own rounding error, says which pairs could be in the table.
-2. Those are evaluated in float64.
-3. Where even that error could change the rounding to float32, the definition decides.
-
-So the table depends neither on the sizes of blocks and tiles, nor on the order in which the source arrives, nor on BLAS.
+Promise: a divergence is `own(t) + own(s) - <a, b>` in float32, own being an image's divergence from the target's mean
+histogram and mean logarithm. It is wrong by at most 1e-5 of itself or 1e-6 of `own(t) + own(s)`, whichever is more, and is
+never below 0. So a source image that was left out is nearer than one in the list by no more than twice that.
 """
 
-import concurrent.futures
 import logging
-import os
+from typing import Literal
 
 import numpy as np
 
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
-from sjft_tf.retrieval.candidates import kth_at_most
-from sjft_tf.retrieval.checks import check_max_k
-from sjft_tf.retrieval.divergence import EPSILON
-from sjft_tf.retrieval.lifted import LiftedTargets
-from sjft_tf.retrieval.measures import Measure, SymmetricKL
+from sjft_tf.retrieval.divergence import Smoothing
+from sjft_tf.retrieval.lifting import lift_sources, lift_targets
+from sjft_tf.retrieval.measures import Divergence, HistogramMeasure, Measure
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.ranking import divergences_of, rank_keys, table_of
-from sjft_tf.retrieval.tiles import in_threads, tiles
+from sjft_tf.retrieval.threads import Threads, tiles
+from sjft_tf.retrieval.top_k import TopK, table_of
 
 _logger = logging.getLogger(__name__)
+
+Hubness = Literal["none", "csls"]
+_NEAREST_TARGETS = 10  # of a source image, by which its hubness is known
+_SOURCE_ROWS, _SOURCE_BYTES = 2048, 2**28  # the most images of a source tile, and bytes of their vectors
+_TARGET_ROWS = 2048  # multiplied at a time
+_RANKED_ROWS, _HUB_COLUMNS = 64, 64  # for a thread at a time
 
 
 def search_exact(
@@ -34,33 +38,38 @@ def search_exact(
     source_counts: np.ndarray,
     channel_weights: np.ndarray,
     *,
-    max_k: int,
-    epsilon: float = EPSILON,
-    tile_rows: int = 1024,
-    block_rows: int = 65536,
+    depth: int,
+    divergence: Divergence = "kl",
+    smoothing: Smoothing = "authors",
+    hubness: Hubness = "none",
+    memory_gb: float = 4.0,
+    block_rows: int = 8192,
     progress: Progress | None = None,
 ) -> NeighborTable:
-    """The `max_k` source images of least divergence of every target image.
+    """The `depth` source images of least divergence of every target image.
 
     Args:
         target_counts: `[n_target, D, bins]` uint16 descriptors.
         source_counts: `[n_source, D, bins]` uint16 descriptors; whatever is sliced by rows, such as `np.memmap`.
         channel_weights: `[D]` float, 1 / (channels in the channel's group).
-        max_k: neighbors of each target image; a smaller source makes a narrower table, which is logged.
-        epsilon: as in `symmetric_kl`.
-        tile_rows: images of either side whose vectors are in memory at a time, about 30 D bins bytes each.
-        block_rows: source images searched at a time; their products take `4 tile_rows block_rows` bytes.
+        depth: neighbors of each target image; a smaller source makes a narrower table, which is logged.
+        divergence: "kl", Eq. (1), or "hellinger", the squared distance.
+        smoothing: as in `symmetric_kl` and `squared_hellinger`.
+        hubness: "csls" takes half of a source image's mean divergence to its 10 nearest targets off; see `NeighborTable`.
+        memory_gb: memory that the search may take beside the descriptors, in 10^9 bytes; without influence on the table.
+        block_rows: source images asked for at a time; without influence on the table.
         progress: told of the source images searched.
 
     Returns:
-        Row i holds the first `max_k` of `np.argsort(symmetric_kl(...)[i].astype(np.float32), kind="stable")`, whatever
-        `tile_rows` and `block_rows`.
+        The table; how exact it is stands at the head of `sjft_tf.retrieval.exact`.
 
     Raises:
         InputError: descriptors or weights do not belong together, or a value is out of range.
     """
-    measure = SymmetricKL(channel_weights, epsilon)
-    search = ExactSearch(target_counts, measure, max_k=max_k, tile_rows=tile_rows)
+    if block_rows < 1:
+        raise InputError(f"block_rows is {block_rows}; it must be 1 or more")
+    measure = HistogramMeasure(channel_weights, divergence, smoothing)
+    search = ExactSearch(target_counts, measure, depth=depth, hubness=hubness, memory_gb=memory_gb)
     for block in tiles(len(source_counts), block_rows):
         search.add(block.start, source_counts[block])
         if progress:
@@ -71,46 +80,71 @@ def search_exact(
 class ExactSearch:
     """A search through a source that arrives in blocks, in any order: `search_exact` with the loop outside.
 
-    What it holds is exact for what has been added, so that the order and the sizes of the blocks change nothing.
-
     Args:
         targets: `[n_target, ...]` descriptors.
         measure: by what they are compared.
-        max_k: neighbors of each target image.
-        tile_rows: images of either side whose vectors are in memory at a time.
-
-    Attributes:
-        keys: `[n_target, <= max_k]` int64, the lists so far (see `ranking`); set by who goes on with another's lists.
+        depth: neighbors of each target image.
+        hubness: as in `search_exact`.
+        memory_gb: as in `search_exact`.
+        resident_gb: what of it is taken already.
 
     Raises:
-        InputError: the descriptors do not belong to the measure, or a value is out of range.
+        InputError: the descriptors do not belong to the measure, a value is out of range, or the memory does not suffice.
     """
 
-    def __init__(self, targets: np.ndarray, measure: Measure, *, max_k: int, tile_rows: int = 1024) -> None:
-        check_max_k(max_k)
-        measure.check_targets(targets)
-        self._targets, self._measure = targets, measure
+    def __init__(
+        self,
+        targets: np.ndarray,
+        measure: Measure,
+        *,
+        depth: int,
+        hubness: Hubness = "none",
+        memory_gb: float = 4.0,
+        resident_gb: float = 0.0,
+    ) -> None:
+        check_depth(depth, hubness)
+        measure.check(targets, "target", targets)
+        self._targets, self._measure, self._depth, self._hubness = targets, measure, depth, hubness
         self._lift = measure.lift(targets)
-        self._max_k, self._tile_rows = max_k, tile_rows
-        self.keys = np.empty((len(targets), 0), np.int64)
-        self._pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
-        self._whole: LiftedTargets | None = None
+        length = self._lift.depth
+        self._tile_rows = min(_SOURCE_ROWS, 2 ** int(np.log2(_SOURCE_BYTES / (4 * length))))
+        self._group_rows = self._rows_in_memory(memory_gb, resident_gb)
+        self._top = TopK(len(targets), depth, self._tile_rows, least=0 if hubness == "none" else -np.inf)
+        self._lifted: tuple[int, np.ndarray] = -1, np.empty((0, length), np.float32)
+        self._v = np.zeros((self._tile_rows, length), np.float32)
+        self._scores = np.empty((self._group_rows, self._tile_rows), np.float32)
 
     def add(self, start: int, sources: np.ndarray) -> None:
-        """Search one block.
+        """Search one block; fastest where blocks begin at multiples of a power of two.
 
         Args:
             start: index in the source of the block's first image; no image may be added twice.
             sources: `[rows, ...]` descriptors.
 
         Raises:
-            InputError: the descriptors do not belong to the target's.
+            InputError: the descriptors do not belong to the target's; the search is as it was.
         """
-        self._measure.check_sources(sources, self._targets)
-        parts = []
-        for tile in tiles(len(self._targets), self._tile_rows):
-            parts.append(self._search(self._lifted(tile), start, sources, self.keys[tile]))
-        self.keys = np.concatenate(parts)
+        self._measure.check(sources, "source", self._targets)
+        stop, size = start + len(sources), self._tile_rows
+        with Threads() as threads:
+            for group in tiles(len(self._targets), self._group_rows):
+                u = self._lifted_targets(group, threads)
+                for first in range(start - start % size, stop, size):
+                    columns = slice(max(start, first) - first, min(stop, first + size) - first)
+                    block = sources[first + columns.start - start : first + columns.stop - start]
+                    lift_sources(block, self._lift, self._v[columns], threads)
+                    scores = self._scores[: len(u)]
+                    for rows in tiles(len(u), _TARGET_ROWS):
+                        np.matmul(u[rows], self._v.T, out=scores[rows])
+                    self._rank(group.start, scores[:, columns], first + columns.start, threads)
+
+    def keys(self) -> np.ndarray:
+        """The lists so far, `[n_target, <= depth]` int64, see `top_k`: what `resume` takes."""
+        return self._top.sorted()
+
+    def resume(self, keys: np.ndarray) -> None:
+        """Go on from the lists of another search."""
+        self._top.resume(keys)
 
     def table(self) -> NeighborTable:
         """The neighbors among all images added so far.
@@ -118,62 +152,62 @@ class ExactSearch:
         Raises:
             InputError: nothing was added.
         """
-        width = self.keys.shape[1]
+        keys = self.keys()
+        width = keys.shape[1]
         if width == 0:
             raise InputError("the source has no images; a search needs at least one")
-        if width < self._max_k:
+        if width < self._depth:
             _logger.warning(
-                "max_k is %d; the source has only %d images, so every list holds them all", self._max_k, width
+                "depth is %d; the source has only %d images, so every list holds them all", self._depth, width
             )
-        return table_of(self.keys)
+        return table_of(keys, hubness=self._hubness)
 
-    def _lifted(self, tile: slice) -> LiftedTargets:
-        """Some of the target images, lifted; all of them once only."""
-        if self._whole:
-            return self._whole
-        lifted = LiftedTargets(self._targets[tile], self._lift, source_rows=self._tile_rows, pool=self._pool)
-        if tile.stop - tile.start == len(self._targets):
-            self._whole = lifted
-        return lifted
+    def _lifted_targets(self, group: slice, threads: Threads) -> np.ndarray:
+        """Some target images, lifted; all of them once only."""
+        if self._lifted[0] != group.start:
+            self._lifted = group.start, lift_targets(self._targets[group], self._lift, threads)
+        return self._lifted[1]
 
-    def _search(self, targets: LiftedTargets, start: int, sources: np.ndarray, lists: np.ndarray) -> np.ndarray:
-        """The lists of some target images after one more block."""
-        scores = np.empty((len(lists), len(sources)), np.float32)
-        errors = targets.scores(sources, out=scores)
-        limits = np.full(len(lists), np.inf, np.float32)
-        if lists.shape[1] == self._max_k:
-            limits = targets.ceilings(divergences_of(lists[:, -1]))
-        kth = np.empty(len(lists))
+    def _rank(self, first_row: int, scores: np.ndarray, first: int, threads: Threads) -> None:
+        """Keep what may be in the table of `[rows, columns]` divergences."""
+        hubness = np.zeros(scores.shape[1], np.float32)
 
-        def find(rows: slice) -> None:
-            for row in range(rows.start, rows.stop):
-                kth[row] = kth_at_most(scores[row], errors * targets.lengths[row], self._max_k, limits[row])
+        def average(columns: slice) -> None:
+            lanes = np.maximum(scores[:, columns].T, 0, order="C")
+            nearest = min(_NEAREST_TARGETS, lanes.shape[1])
+            hubness[columns] = np.partition(lanes, nearest - 1, axis=1)[:, :nearest].mean(axis=1) / 2
 
-        in_threads(self._pool, find, len(lists))
-        limits = np.minimum(limits, targets.ceilings(targets.above(kth)))
-        columns = [np.empty(0, np.int32)] * len(lists)
+        def offer(rows: slice) -> None:
+            part = scores[rows]
+            if self._hubness == "csls":
+                part = np.maximum(part, 0) - hubness
+            self._top.offer(slice(first_row + rows.start, first_row + rows.stop), part, first)
 
-        def choose(rows: slice) -> None:
-            for row in range(rows.start, rows.stop):
-                columns[row] = np.flatnonzero(scores[row] <= limits[row]).astype(np.int32)
+        if self._hubness == "csls":
+            threads.each(average, scores.shape[1], rows=_HUB_COLUMNS)
+        threads.each(offer, len(scores), rows=_RANKED_ROWS)
 
-        in_threads(self._pool, choose, len(lists))
-        width = min(self._max_k, lists.shape[1] + len(sources))
-        numbers = np.array([len(row) for row in columns])
-        rows = np.repeat(np.arange(len(lists), dtype=np.int32), numbers)
-        divergences = targets.divergences(sources, rows, np.concatenate(columns))
-        return self._merge(lists, start, columns, np.split(divergences, np.cumsum(numbers)[:-1]), width)
+    def _rows_in_memory(self, memory_gb: float, resident_gb: float) -> int:
+        """Target images that are lifted at a time, so that a search stays within its memory."""
+        n, length, size = len(self._targets), self._lift.depth, self._tile_rows
+        resident = 1e9 * resident_gb + TopK.bytes_for(n, self._depth, size) + 4 * size * length
+        each = 4 * (2 * length + size)
+        rows = int((1e9 * memory_gb - resident) // each)
+        least = n if self._hubness == "csls" else min(n, _TARGET_ROWS)
+        if rows >= n:
+            return n
+        if rows < least:
+            raise InputError(
+                f"retrieval.memory_gb is {memory_gb:g}; searching {self._depth:,} neighbors of {n:,} target images with "
+                f"{length:,} numbers each{' by hubness csls' if self._hubness == 'csls' else ''} needs at least "
+                f"{(resident + least * each) / 1e9:.2g}"
+            )
+        return rows // _TARGET_ROWS * _TARGET_ROWS
 
-    def _merge(
-        self, lists: np.ndarray, start: int, columns: list[np.ndarray], divergences: list[np.ndarray], width: int
-    ) -> np.ndarray:
-        """The lists with the candidates in them."""
-        merged = np.empty((len(lists), width), np.int64)
 
-        def merge(rows: slice) -> None:
-            for row in range(rows.start, rows.stop):
-                new = rank_keys(divergences[row], start + columns[row])
-                merged[row] = np.sort(np.concatenate([lists[row], new]))[:width]
-
-        in_threads(self._pool, merge, len(lists))
-        return merged
+def check_depth(depth: int, hubness: str = "none") -> None:
+    """Raise InputError unless so many neighbors can be asked for, in that order."""
+    if depth < 1:
+        raise InputError(f"depth is {depth}; it must be 1 or more")
+    if hubness not in ("none", "csls"):
+        raise InputError(f'hubness is {hubness!r}; it must be "none" or "csls"')

@@ -18,14 +18,14 @@ from sjft_tf.descriptors import (
 from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
-from sjft_tf.retrieval.checks import check_epsilon, check_max_k
-from sjft_tf.retrieval.divergence import EPSILON
-from sjft_tf.retrieval.measures import Measure, SquaredDistance, SymmetricKL
+from sjft_tf.retrieval.divergence import Smoothing
+from sjft_tf.retrieval.exact import Hubness, check_depth
+from sjft_tf.retrieval.measures import Divergence, check_smoothing, measure_for
 from sjft_tf.retrieval.neighbor_table import NeighborTable
 from sjft_tf.retrieval.streaming import SearchState, search_stream
 
 _logger = logging.getLogger(__name__)
-_METHOD = "exact 1"  # to be changed when the same inputs give another table
+_METHOD = "exact 2"  # to be changed when the same inputs give another table
 
 
 def find_neighbors(
@@ -33,11 +33,13 @@ def find_neighbors(
     source: Domain,
     *,
     bank: FilterBank | FeatureExtractor | None = None,
-    max_k: int,
+    depth: int,
     image_size: int = 224,
     bins: int = 32,
     binning: str = "quantile",
-    epsilon: float = EPSILON,
+    divergence: Divergence = "kl",
+    smoothing: Smoothing = "authors",
+    hubness: Hubness = "none",
     memory_gb: float = 4.0,
     cache: str | os.PathLike | None = None,
     progress: Progress | None = None,
@@ -51,57 +53,61 @@ def find_neighbors(
         source: the images to borrow from.
         bank: the filter bank; a `GaborBank()` if None. With `PooledFeatures` images are compared by the squared distance
             of feature vectors of unit length instead, and bins play no part.
-        max_k: neighbors of each target image; a smaller source makes a narrower table, which is logged.
+        depth: neighbors of each target image; a smaller source makes a narrower table, which is logged.
         image_size: side of the images given to the bank, in pixels.
         bins: bins of each channel's histogram; the authors took 32 for Gabor filters and 100 for AlexNet.
         binning: "quantile" (equal mass) or "authors" (their code's rule).
-        epsilon: as in `symmetric_kl`.
+        divergence: "kl", Eq. (1), or "hellinger", the squared distance: of histograms.
+        smoothing: as in `symmetric_kl` and `squared_hellinger`: of histograms.
+        hubness: "csls" takes half of a source image's mean divergence to its 10 nearest target images off; see
+            `NeighborTable`.
         memory_gb: memory that the search may take, in 10^9 bytes; without influence on the table.
         cache: folder that keeps tables by a hash of both domains' content and of all arguments; made if absent. A search
-            that is interrupted goes on from what it left there.
+            that is interrupted resumes from what it left there.
         progress: told of images described; each target image counts three times, twice for the bin edges.
 
     Returns:
-        A table of `len(target)` rows.
+        A table of `len(target)` rows, with the fingerprints of both domains.
 
     Raises:
         InputError: a domain has no images, a value is out of range, or `cache` cannot be written.
 
     Example:
-        `find_neighbors(ImageFolder("flowers/train"), ImageFolder("imagenet"), max_k=5100, cache="cache")`
+        `find_neighbors(ImageFolder("flowers/train"), ImageFolder("imagenet"), depth=5100, cache="cache")`
     """
-    check_max_k(max_k)
-    check_epsilon(epsilon)
+    check_depth(depth, hubness)
+    check_smoothing(divergence, smoothing)
     if not len(source):
         raise InputError(f"{source.name} has no images; a search needs at least one")
     bank = bank or GaborBank()
     path, key = None, ""
     if cache is not None:
-        settings = [_METHOD, bank.config(), min(max_k, len(source)), image_size, bins, binning, epsilon]
+        settings = [
+            _METHOD, bank.config(), min(depth, len(source)), image_size, bins, binning, divergence, smoothing, hubness,
+        ]  # fmt: skip
         key = files.digest(target.fingerprint(), source.fingerprint(), settings)
         path = _folder(cache) / f"neighbors-{key}.npz"
         if held := _held(path, key):
             return held
     images = 3 * len(target) + len(source)
     describer: Describer
-    measure: Measure
     if isinstance(bank, FeatureExtractor):
-        describer, measure = FeatureDescriber(bank, image_size=image_size), SquaredDistance()
+        describer = FeatureDescriber(bank, image_size=image_size)
     else:
         fitting = _within(progress, 0, images)
         edges = fit_bin_edges(target, bank, image_size=image_size, bins=bins, binning=binning, progress=fitting)
         describer = HistogramDescriber(bank, edges, image_size=image_size)
-        measure = SymmetricKL(bank.channel_weights, epsilon)
     targets = describer.describe(target, progress=_within(progress, 2 * len(target), images))
     table = search_stream(
         targets,
         DescribedDomain(source, describer),
-        measure,
-        max_k=max_k,
+        measure_for(bank, divergence=divergence, smoothing=smoothing),
+        depth=depth,
+        hubness=hubness,
         memory_gb=memory_gb,
         state=SearchState(path.with_suffix(".state"), key) if path else None,
         progress=_within(progress, 3 * len(target), images),
-    )
+    ).of(target, source)
     if path is not None:
         table.save(path, made_from=key)
         SearchState(path.with_suffix(".state"), key).remove()

@@ -4,7 +4,7 @@ Pure NumPy. The neighbor table comes from `retrieval`; drawing by it while train
 """
 
 from sjft_tf.selection.checks import MODES
-from sjft_tf.selection.rule import Outcome, deepest_count, entropy, expand_counts, levels_of, outcome
+from sjft_tf.selection.rule import Outcome, deepest_k, entropy, expand_counts, levels_of, outcome
 from sjft_tf.selection.selection import Selection
 
-__all__ = ["MODES", "Outcome", "Selection", "deepest_count", "entropy", "expand_counts", "levels_of", "outcome"]
+__all__ = ["MODES", "Outcome", "Selection", "deepest_k", "entropy", "expand_counts", "levels_of", "outcome"]

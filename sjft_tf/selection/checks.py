@@ -60,25 +60,20 @@ def check_classes(
         raise InputError(f"source_labels has {len(labels)} entries, but {expected}")
 
 
-def checked_state(
-    state: Mapping[str, np.ndarray], first_counts: np.ndarray | None, max_k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The arrays of a state of `Selection`, if they are one that goes with these counts of the first round."""
-    first_counts = np.empty(0, np.int32) if first_counts is None else first_counts
-    first_steps, counts = (np.asarray(state.get(key, ())) for key in ("first_steps", "counts"))
+def checked_state(state: Mapping[str, np.ndarray], n_target: int, first_k: int, max_k: int) -> tuple[int, np.ndarray]:
+    """Round and K of a state of `Selection`, if they can be those of one that began with K = `first_k`."""
+    number, counts = (np.asarray(state.get(key, "absent")) for key in ("round", "counts"))
     fault = ""
-    if first_steps.ndim != 1 or counts.ndim != 2 or not 0 < len(first_steps) == len(counts):
-        fault = f"its shapes are {first_steps.shape}, {counts.shape}, not [n_rounds], [n_rounds, n_target]"
-    elif first_steps.dtype.kind != "i" or counts.dtype.kind != "i":
-        fault = f"it holds {first_steps.dtype} and {counts.dtype}, not integers"
-    elif counts.shape[1] != len(first_counts):
-        fault = f"it is for {counts.shape[1]} target images, not {len(first_counts)}"
-    elif (counts[0] != first_counts).any():
-        fault = f"its K of the first round is not {first_counts[0]}"
-    elif (counts[1:] < counts[:-1]).any() or (counts > max_k).any():
-        fault = f"its K shrinks, or passes {max_k}"
-    elif first_steps[0] != 0 or (first_steps < 0).any():
-        fault = "its first steps are negative, or do not begin with 0"
+    if number.dtype.kind != "i" or counts.dtype.kind != "i":
+        fault = f"it holds {number.dtype} and {counts.dtype}, not integers"
+    elif number.ndim != 0 or counts.ndim != 1:
+        fault = f"its shapes are {number.shape}, {counts.shape}, not [], [n_target]"
+    elif len(counts) != n_target:
+        fault = f"it is for {len(counts)} target images, not {n_target}"
+    elif number < 0:
+        fault = f"its round is {number}"
+    elif (counts < first_k).any() or (counts > (max_k if number else first_k)).any():
+        fault = f"its K leaves {first_k} to {max_k if number else first_k}"
     if fault:
         raise InputError(f"this state of a selection cannot be restored: {fault}")
-    return first_steps, counts
+    return int(number), counts.astype(np.int32)

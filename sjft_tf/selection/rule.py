@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from sjft_tf.errors import InputError
+
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
     """Uncertainty of each prediction, Eq. (2), in nats: `-sum_c p_c log p_c` with `0 log 0 = 0`.
@@ -51,8 +53,29 @@ def expand_counts(
     return np.asarray(np.minimum(grown, max_k), np.int32)
 
 
-def deepest_count(k0: int, sigma0: int, sigma1: int, rounds: int, *, level_cap: int | None = None) -> int:
-    """The largest K that any image can reach in the last of `rounds` rounds."""
+def deepest_k(*, k0: int, rounds: int, sigma0: int = 4, sigma1: int = 2, level_cap: int | None = None) -> int:
+    """The largest K that any image can reach in the last round: the depth that a neighbor table needs.
+
+    Args:
+        k0: K of the first round.
+        rounds: number of rounds, the first included.
+        sigma0: growth of a wrong image, in multiples of `k0`.
+        sigma1: growth of a correct but uncertain image, in multiples of `k0`.
+        level_cap: K grows to at most so many `k0`; None: no cap.
+
+    Returns:
+        `k0 (1 + max(sigma0, sigma1) (rounds - 1))`, or the cap.
+
+    Raises:
+        InputError: a number is out of range.
+
+    Example:
+        >>> deepest_k(k0=300, rounds=5)
+        5100
+    """
+    for name, value, least in (("k0", k0, 1), ("rounds", rounds, 1), ("sigma0", sigma0, 0), ("sigma1", sigma1, 0)):
+        if value < least:
+            raise InputError(f"{name} is {value}; it must be {least} or more")
     level = 1 + max(sigma0, sigma1) * (rounds - 1)
     return k0 * (level if level_cap is None else min(level, level_cap))
 

@@ -1,6 +1,5 @@
 """Which source images each target image may draw from, round by round."""
 
-import dataclasses
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -13,18 +12,10 @@ from sjft_tf.selection.reach import Lists, Pool
 from sjft_tf.selection.rule import Outcome, expand_counts, levels_of, outcome
 
 if TYPE_CHECKING:
+    from sjft_tf.domains import Domain
     from sjft_tf.retrieval import NeighborTable  # for its type alone, so that this room needs no TensorFlow
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Round:
-    """What holds in a round: its K, and what may be drawn by it, from the first step at which it does."""
-
-    first_step: int
-    counts: np.ndarray | None
-    reach: Lists | Pool
 
 
 class Selection:
@@ -57,8 +48,9 @@ class Selection:
 
     Attributes:
         counts: `[n_target]` int32, K of the present round; None without a table.
-        levels: `[n_target]` int32, K / k0 of the present round, rounded up; None without a table, that is, all 1.
         round: number of the present round, from 0.
+        first_step: the step of the present round at which a dataset that is iterated over from now on begins: 0, but for
+            a training that resumes within a round.
         reachable: number of distinct source images that may be drawn in the present round.
 
     Raises:
@@ -90,41 +82,30 @@ class Selection:
         self._shuffled = np.random.default_rng(seed).permutation(n_source or 0).astype(np.int32)
         self.max_k, counts = 0, None
         if self.neighbors is not None:
-            width = self.neighbors.max_k
+            width = self.neighbors.depth
             self.max_k = width if level_cap is None else min(width, level_cap * k0)
             if k0 > width:
                 logger.info("k0 = %d is capped at the neighbor table's width, %d", k0, width)
             counts = np.full(len(self.neighbors), min(k0, width), np.int32)
-        # By the first step at which a round's K holds: a pipeline that works ahead still draws by the K of its step.
-        self._history = [_Round(0, counts, self._reach(counts))]
-
-    @property
-    def counts(self) -> np.ndarray | None:
-        """`[n_target]` int32, K of the present round."""
-        return self._history[-1].counts
+        self.round, self.first_step = 0, 0
+        self.counts, self._reach = counts, self._reach_of(counts)
 
     @property
     def levels(self) -> np.ndarray | None:
         """`[n_target]` int32, K / k0 of the present round, rounded up; None without a table, that is, all 1."""
-        return self.levels_at()
-
-    @property
-    def round(self) -> int:
-        """Number of the present round, from 0."""
-        return len(self._history) - 1
+        return None if self.counts is None else levels_of(self.counts, self.k0)
 
     @property
     def reachable(self) -> int:
         """Number of distinct source images that may be drawn in the present round."""
-        return self._history[-1].reach.size
+        return self._reach.size
 
-    def advance(self, entropies: np.ndarray, correct: np.ndarray, *, first_step: int = 0) -> Outcome:
+    def advance(self, entropies: np.ndarray, correct: np.ndarray) -> Outcome:
         """Enter the next round, giving wrong and uncertain target images more neighbors by Eq. (3).
 
         Args:
             entropies: `[n_target]` float, Eq. (2), in nats.
             correct: `[n_target]` bool, whether the target head's top class is the label.
-            first_step: the training step from which the new K holds, for those who draw by step.
 
         Returns:
             How many images were wrong, uncertain and settled.
@@ -137,63 +118,57 @@ class Selection:
             )  # fmt: skip
             n_capped = int((counts == self.max_k).sum())
             if n_capped:
-                cap = "the neighbor table's width" if self.max_k == self.neighbors.max_k else "level_cap * k0 ="
+                cap = "the neighbor table's width" if self.max_k == self.neighbors.depth else "level_cap * k0 ="
                 logger.info("K of %d target images is at the cap, %s %d", n_capped, cap, self.max_k)
-        self._history.append(_Round(first_step, counts, self._reach(counts)))
+        self.round, self.first_step = self.round + 1, 0
+        self.counts, self._reach = counts, self._reach_of(counts)
         return outcome(entropies, correct, self.delta)
 
-    def draw(self, targets: np.ndarray, uniforms: np.ndarray, *, step: int | None = None, since: int = 0) -> np.ndarray:
-        """One source image for each target image.
+    def draw(self, targets: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """One source image for each target image, by the present K.
 
         Args:
             targets: `[n]` int, indices of target images.
             uniforms: `[n]` float in `[0, 1)`; equal numbers give equal draws.
-            step: draw by the K that holds at this training step; without it, by the present K.
-            since: the round in which steps began to count; its K holds from step 0.
 
         Returns:
             `[n]` int32, indices of source images.
         """
-        return self._held(step, since).reach.draw(targets, uniforms)
-
-    def levels_at(self, *, step: int | None = None, since: int = 0) -> np.ndarray | None:
-        """`levels` as they hold at a training step; `step` and `since` as in `draw`."""
-        counts = self._held(step, since).counts
-        return None if counts is None else levels_of(counts, self.k0)
+        return self._reach.draw(targets, uniforms)
 
     def state(self) -> dict[str, np.ndarray]:
         """All that `advance` has changed, for `restore`.
 
         Returns:
-            `first_steps`, `[n_rounds]` int64, and `counts`, `[n_rounds, n_target]` int32 (n_target is 0 without a table):
-            for each round until now the step from which its K holds, and K.
+            `round`, int64 `[]`, and `counts`, `[n_target]` int32 (n_target is 0 without a table).
         """
-        counts = [np.empty(0, np.int32) if h.counts is None else h.counts for h in self._history]
-        return {"first_steps": np.array([h.first_step for h in self._history], np.int64), "counts": np.stack(counts)}
+        counts = np.empty(0, np.int32) if self.counts is None else self.counts
+        return {"round": np.array(self.round, np.int64), "counts": counts}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back, or on, to what `state` returned, of this selection or another of equal arguments.
+        """Return to what `state` was, of this selection or another of equal arguments.
 
         Raises:
             InputError: the state is damaged, or of a selection with another table, `k0` or `level_cap`.
         """
-        first_steps, counts = checked_state(state, self._history[0].counts, self.max_k)
-        rounds = zip(first_steps.tolist(), counts.astype(np.int32), strict=True)
-        if self.neighbors is None:
-            self._history = [_Round(first_step, None, self._reach(None)) for first_step, _ in rounds]
-        else:
-            self._history = [_Round(first_step, row, self._reach(row)) for first_step, row in rounds]
+        table = self.neighbors
+        n_target, first_k = (0, 0) if table is None else (len(table), min(self.k0, table.depth))
+        number, counts = checked_state(state, n_target, first_k, self.max_k)
+        self.round, self.first_step = number, 0
+        self.counts = None if self.neighbors is None else counts
+        self._reach = self._reach_of(self.counts)
+
+    def check(self, target: "Domain", source: "Domain | None" = None) -> None:
+        """Raise InputError unless the neighbor table, where there is one, is of these domains."""
+        if self.neighbors is not None:
+            self.neighbors.check(target, source)
 
     def check_target(self, name: str, n_images: int) -> None:
         """Raise InputError unless the selection is for as many target images as the domain `name` has."""
         if self.counts is not None and len(self.counts) != n_images:
             raise InputError(f"the selection is for {len(self.counts)} target images; {name} has {n_images}")
 
-    def _held(self, step: int | None, since: int) -> _Round:
-        later = (h for h in reversed(self._history[since + 1 :]) if step is None or h.first_step <= step)
-        return next(later, self._history[since])
-
-    def _reach(self, counts: np.ndarray | None) -> Lists | Pool:
+    def _reach_of(self, counts: np.ndarray | None) -> Lists | Pool:
         if self.neighbors is None or counts is None:
             return Pool.of(
                 self._shuffled if self.mode == "all" else self._shuffled[:0], self._labels, self._min_per_class

@@ -1,9 +1,10 @@
 """What leaves the house: a classifier, single or fused, as plain Keras and as a SavedModel taking image bytes; its card.
 
-Running a server, and the run folder that an export is made from, are other people's and other rooms' business.
+Running a server, and the run folder that an export is made from, are not its business.
 """
 
 from sjft_tf.serving.card import Card, DataRow, MemberRow
+from sjft_tf.serving.classify import classify
 from sjft_tf.serving.export import check_fusion_folder, export_classifier, export_probabilities, softmax_classifier
 from sjft_tf.serving.fusion import fused, own_copy
 
@@ -12,6 +13,7 @@ __all__ = [
     "DataRow",
     "MemberRow",
     "check_fusion_folder",
+    "classify",
     "export_classifier",
     "export_probabilities",
     "fused",

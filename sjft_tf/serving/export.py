@@ -25,13 +25,10 @@ def export_classifier(
 
     Args:
         model: a model with an output `target` (logits), whose input is `[S, S, 3]`.
-        path: folder, made if absent.
-        class_names: C names in the order of the logits.
-        card: what the model card can tell beyond that.
+        path, class_names, card: as for `export_probabilities`.
 
     Raises:
-        InputError: the model has no `target` output or no fixed square input, `class_names` does not fit it, a key of
-            `card` is unknown, or `path` cannot be written.
+        InputError: the model has no `target` output, or as for `export_probabilities`.
     """
     export_probabilities(softmax_classifier(model), path, class_names=class_names, card=card)
 
@@ -48,11 +45,7 @@ def export_probabilities(
 
     - `path/model.keras`: `[N, S, S, 3]` float32 RGB in 0..255 to probabilities `[N, C]` float32. Loads in plain Keras.
     - `path/class_names.json`: the C names in the order of the probabilities.
-    - `path/saved_model/1/`: for TensorFlow Serving, which mounts `path/saved_model`; loads without Keras and `sjft_tf`.
-      Signature `serving_default` takes `image_bytes` (`[N]` string: JPEG, PNG, GIF, BMP or WebP of any sizes), signature
-      `images` takes `images` (as `model.keras`). Both answer `class_names` `[N, C]`, `probabilities` `[N, C]`,
-      `top_class` `[N]` and `valid` `[N]`. What is no image does not fail the request: its row alone has `valid`
-      false, `top_class` "" and all probabilities 0.
+    - `path/saved_model/1/`: for TensorFlow Serving, which mounts `path/saved_model`; see `write_saved_model`.
     - `path/README.md`: the model card.
     - `path/fusion.json`, of a fusion only: what it is made of. A reader who finds it knows that all else is there.
 
@@ -110,10 +103,10 @@ def check_fusion_folder(path: str | os.PathLike) -> None:
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
     held = {name for name in names if not name.startswith(PREFIX)}
-    is_fusion = FUSION in held or any(path.glob(f"{PREFIX}*/{FUSION}"))
-    others = held - NAMES if is_fusion else held
-    if others:  # the last of them is no hidden file
-        raise InputError(f"{path} holds {max(others)!r}, which is of no fusion; take a new or an empty folder")
+    if FUSION in held or any(path.glob(f"{PREFIX}*/{FUSION}")):
+        held -= NAMES
+    if held:  # the last of them is no hidden file
+        raise InputError(f"{path} holds {max(held)!r}, which is of no fusion; take a new or an empty folder")
 
 
 def softmax_classifier(model: keras.Model) -> keras.Model:

@@ -1,4 +1,4 @@
-"""Model fusion: one classifier whose answer is the mean of several classifiers' probabilities (specification 7)."""
+"""Model fusion: one classifier whose answer is the mean of several classifiers' probabilities (Ge & Yu, section 4)."""
 
 from collections.abc import Sequence
 
@@ -18,16 +18,13 @@ def own_copy(model: keras.Model, name: str) -> keras.Model:
 
 
 def fused(members: Sequence[keras.Model]) -> keras.Model:
-    """One model that answers with the mean of its members' probabilities.
+    """One model that answers with the mean of its members' probabilities, taken in float32.
 
     The members stand in it as they are, each a layer, so that the names of their layers may coincide: it shares their
     weights, and takes the memory and the time of all of them.
 
     Args:
         members: at least two functional models of distinct names, each `[N, S, S, 3]` to probabilities `[N, C]`.
-
-    Returns:
-        `[N, S, S, 3]` to `[N, C]` float32; the mean is taken in float32.
 
     Raises:
         InputError: fewer than two members, or they differ in input or number of classes.
@@ -38,10 +35,8 @@ def fused(members: Sequence[keras.Model]) -> keras.Model:
         raise InputError(f"there is nothing to fuse: a fusion takes two models or more, not {len(members)}")
     first = members[0]
     for other in members[1:]:
-        for what, one, two in (
-            ("images", first.input_shape[1:], other.input_shape[1:]),
-            ("probabilities", first.output_shape[1:], other.output_shape[1:]),
-        ):
+        for what, shape in (("images", "input_shape"), ("probabilities", "output_shape")):
+            one, two = getattr(first, shape)[1:], getattr(other, shape)[1:]
             if one != two:
                 raise InputError(f"{first.name} has {what} {one} and {other.name} {two}; only equal ones can be fused")
     image = keras.Input(first.input_shape[1:], name="image")

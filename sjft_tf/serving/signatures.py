@@ -1,7 +1,4 @@
-"""The SavedModel: decoding, resizing, classifying and naming as one TensorFlow graph, without Keras.
-
-Both signatures answer in the row format of TensorFlow Serving's REST interface: every output has the batch first.
-"""
+"""The SavedModel: decoding, resizing, classifying and naming as one TensorFlow graph, without Keras and `sjft_tf`."""
 
 import pathlib
 from collections.abc import Sequence
@@ -18,6 +15,11 @@ IMAGES_SIGNATURE = "images"
 
 def write_saved_model(model: keras.Model, version: pathlib.Path, class_names: Sequence[str]) -> None:
     """Write `model` as a version folder that TensorFlow Serving loads, with its warm-up requests.
+
+    Signature `serving_default` takes `image_bytes` (`[N]` string: JPEG, PNG, GIF, BMP or WebP of any sizes), signature
+    `images` takes `images` (as `model`). Both answer `class_names` `[N, C]`, `probabilities` `[N, C]`, `top_class` `[N]` and
+    `valid` `[N]`. What is no image does not fail the request: its row alone has `valid` false, `top_class` "" and all
+    probabilities 0.
 
     Args:
         model: `[N, S, S, 3]` float32 in 0..255 to probabilities `[N, C]` float32.

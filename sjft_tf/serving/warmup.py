@@ -13,11 +13,9 @@ MODEL_NAME = "default"  # the server's own default; it does not look at the name
 
 
 def write_warmup_requests(version: pathlib.Path, requests: Mapping[str, Mapping[str, bytes]]) -> None:
-    """Put one request a signature where TensorFlow Serving looks for them.
+    """Put one request a signature where TensorFlow Serving looks for them in a version folder of a SavedModel.
 
-    Args:
-        version: a version folder of a SavedModel.
-        requests: by signature name, its inputs by name, each a serialized `TensorProto`.
+    `requests` holds, by signature name, its inputs by name, each a serialized `TensorProto`.
     """
     path = version / "assets.extra" / "tf_serving_warmup_requests"
     path.parent.mkdir()

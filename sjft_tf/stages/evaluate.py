@@ -7,104 +7,77 @@ import time
 import numpy as np
 
 from sjft_tf import files
+from sjft_tf.config import settings_for_hash
 from sjft_tf.domains import Domain
-from sjft_tf.evaluation import (
-    accuracy,
-    best_round,
-    confusion_csv,
-    confusion_matrix,
-    expected_calibration_error,
-    mean_class_accuracy,
-    per_class_accuracy,
-    per_class_csv,
-    reliability,
-)
+from sjft_tf.evaluation import best_round, confusion_csv, confusion_matrix, figures, measured, per_class_csv
 from sjft_tf.inference import predict
+from sjft_tf.progress import watching
 from sjft_tf.reporting.words import printable
-from sjft_tf.stages.run import Run
-from sjft_tf.stages.train import train
-from sjft_tf.stages.watching import watching
+from sjft_tf.stages.values import Evaluation
+from sjft_tf.workspace import Rounds, Workspace, initial_model
 
+_ARRAYS = {"probabilities": np.float32, "labels": np.int32}
 logger = logging.getLogger(__name__)
 
 
-def evaluate(run: Run) -> dict:
-    """Measure every round's model on the test domain; the metrics come back.
+def evaluate(workspace: Workspace, rounds: Rounds) -> Evaluation:
+    """Measure every round's model on the test domain, unless that is up to date.
 
-    Their `best_round` is the one of the highest mean class accuracy on the validation domain, None without one.
+    The metrics' `best_round` is the one of the highest mean class accuracy on the validation domain, None without one.
     """
-    history = train(run)
-    metrics = run.folder.load_json(run.folder.metrics, run.metrics_hash)
-    if metrics is None or (run.test is not None and predictions(run) is None):
+    folder, made_from, test = workspace.folder, _made_from(workspace, rounds), workspace.test
+    metrics = folder.load_json(folder.metrics, made_from)
+    predictions = folder.load(folder.predictions, made_from, _ARRAYS)
+    if metrics is None or (test is not None and predictions is None):
         start = time.monotonic()
-        metrics = {
-            "made_from": run.metrics_hash,
-            "best_round": best_round([entry["val_mean_class_accuracy"] for entry in history]),
-            "test": _on_test(run, run.test) if run.test is not None else None,
-        }
-        files.write_json(run.folder.metrics, metrics)
-        run.folder.record_stage("evaluate", run.metrics_hash, time.monotonic() - start)
-    if run.test is not None:
-        _write_tables(run)
-    return metrics
+        best = best_round([entry["val_mean_class_accuracy"] for entry in rounds.history])
+        exported = len(rounds.history) - 1
+        if workspace.experiment.export.round == "best" and best is not None:
+            exported = best
+        metrics = {"made_from": made_from, "best_round": best, "exported_round": exported, "test": None}
+        if test is not None:
+            measurements, probabilities = _on_test(workspace, test, exported)
+            metrics["test"] = measurements
+            predictions = {"probabilities": probabilities, "labels": test.labels}
+            folder.save(folder.predictions, made_from, **predictions)
+        files.write_json(folder.metrics, metrics)
+        folder.record_stage("evaluate", made_from, time.monotonic() - start)
+    if test is None or predictions is None:
+        return Evaluation(made_from, metrics, None)
+    n_classes, answers = len(workspace.target.class_names), predictions["probabilities"].argmax(axis=-1)
+    confusion = confusion_matrix(predictions["labels"], answers, n_classes)
+    _write_tables(workspace, confusion)
+    return Evaluation(made_from, metrics, confusion)
 
 
-def predictions(run: Run) -> dict[str, np.ndarray] | None:
-    """The last round's `probabilities` and the `labels` of the test domain; None if they are to be made."""
-    names = {"probabilities": np.float32, "labels": np.int32}
-    return run.folder.load(run.folder.predictions, run.metrics_hash, names)
+def _made_from(workspace: Workspace, rounds: Rounds) -> str:
+    e, test = workspace.experiment, workspace.test
+    settings = {"evaluation": settings_for_hash(e.evaluation), "export": settings_for_hash(e.export)}
+    return files.digest("metrics 3", rounds.made_from, test.fingerprint() if test is not None else "", settings)
 
 
-def _on_test(run: Run, test: Domain) -> dict:
-    settings = run.experiment.evaluation
-    model, rounds = run.model, []
-    for number in range(run.experiment.selection.rounds):
-        model.load_weights(run.folder.weights(number))
+def _on_test(workspace: Workspace, test: Domain, exported: int) -> tuple[dict, np.ndarray]:
+    """The figures of every round, and `[n, C]` probabilities of the one that is exported."""
+    settings, model, rounds = workspace.experiment.evaluation, initial_model(workspace), []
+    kept = np.empty(0)
+    for number in range(workspace.experiment.selection.rounds):
+        model.load_weights(workspace.folder.weights(number))
         with watching(f"evaluate round {number + 1}") as progress:
             probabilities = predict(model, test, batch_size=settings.batch_size, view=settings.view, progress=progress)
-        rounds.append({"round": number, **figures(test, probabilities)})
+        if number == exported:
+            kept = probabilities
+        rounds.append({"round": number, **figures(test.labels, probabilities)})
         shown = 100 * rounds[-1]["mean_class_accuracy"]
         logger.info("evaluate: round %d: mean class accuracy %.1f %%", number + 1, shown)
-    run.folder.save(run.folder.predictions, run.metrics_hash, probabilities=probabilities, labels=test.labels)
-    entry = measured(test, probabilities, settings.view)
-    return {**entry, "rounds": rounds}
+    found = measured(test.labels, kept, test.class_names)
+    return {"domain": test.name, "n": len(test), "view": settings.view, "final": found, "rounds": rounds}, kept
 
 
-def measured(test: Domain, probabilities: np.ndarray, view: str) -> dict:
-    """What metrics.json tells of a model: the test domain, and `final`, its figures by class and by confidence."""
-    n_classes = len(test.class_names)
-    shares = per_class_accuracy(confusion_matrix(test.labels, probabilities.argmax(axis=-1), n_classes)).tolist()
-    shares_or_none = [None if np.isnan(share) else share for share in shares]
-    return {
-        "domain": test.name,
-        "n": len(test),
-        "view": view,
-        "final": {
-            **figures(test, probabilities),
-            "per_class": dict(zip(test.class_names, shares_or_none, strict=True)),
-            "reliability": [found._asdict() for found in reliability(test.labels, probabilities)],
-        },
-    }
-
-
-def figures(test: Domain, probabilities: np.ndarray) -> dict[str, float]:
-    """Accuracies and calibration error of `[n, C]` probabilities on a test domain."""
-    answers = probabilities.argmax(axis=-1)
-    return {
-        "mean_class_accuracy": mean_class_accuracy(test.labels, answers, len(test.class_names)),
-        "accuracy": accuracy(test.labels, answers),
-        "ece": expected_calibration_error(test.labels, probabilities),
-    }
-
-
-def _write_tables(run: Run) -> None:
+def _write_tables(workspace: Workspace, confusion: np.ndarray) -> None:
     """Write the tables that follow from the predictions, where they are not there as they should be."""
-    arrays = predictions(run)
-    assert arrays is not None  # `evaluate` made them
-    names = [printable(name) for name in run.target.class_names]  # a name off the disk may hold ends of lines
-    confusion = confusion_matrix(arrays["labels"], arrays["probabilities"].argmax(axis=-1), len(names))
-    _keep_text(run.folder.confusion, confusion_csv(confusion, names))
-    _keep_text(run.folder.per_class, per_class_csv(confusion, names))
+    names = [printable(name) for name in workspace.target.class_names]  # a name off the disk may hold ends of lines
+    _keep_text(workspace.folder.confusion, confusion_csv(confusion, names))
+    _keep_text(workspace.folder.per_class, per_class_csv(confusion, names))
 
 
 def _keep_text(path: pathlib.Path, text: str) -> None:

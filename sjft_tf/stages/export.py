@@ -1,67 +1,25 @@
-"""The stage `export`: the target classifier of the last round, for Keras and for TensorFlow Serving."""
+"""The stage `export`: the target classifier of one round, for Keras and for TensorFlow Serving."""
 
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any
 
-from sjft_tf.config import Experiment
-from sjft_tf.serving import Card, DataRow, export_classifier
-from sjft_tf.stages.evaluate import evaluate
-from sjft_tf.stages.run import Run, versions
+from sjft_tf import files
+from sjft_tf.serving import export_classifier
+from sjft_tf.stages.values import Evaluation
+from sjft_tf.workspace import Workspace, card_of, model_of_round
 
 logger = logging.getLogger(__name__)
 
 
-def export(run: Run) -> None:
+def export(workspace: Workspace, evaluation: Evaluation) -> None:
     """Write the exported model and its card, unless they are up to date."""
-    metrics = evaluate(run)
-    made = [run.folder.export / "model.keras", run.folder.export / "saved_model" / "1" / "saved_model.pb"]
-    if run.folder.is_recorded("export", run.metrics_hash) and all(path.exists() for path in made):
+    folder, made_from = workspace.folder, files.digest("export 1", evaluation.made_from)
+    made = [folder.export / "model.keras", folder.export / "saved_model" / "1" / "saved_model.pb"]
+    if folder.is_recorded("export", made_from) and all(path.exists() for path in made):
         return
-    start, model, classes = time.monotonic(), run.model, list(run.target.class_names)
-    model.load_weights(run.folder.weights(run.experiment.selection.rounds - 1))
-    export_classifier(model, run.folder.export, class_names=classes, card=card_of([run], metrics["test"]))
-    run.folder.record_stage("export", run.metrics_hash, time.monotonic() - start)
-    logger.info("export: %s", run.folder.export)
-
-
-def card_of(runs: Sequence[Run], test: dict | None) -> Card:
-    """What a model card can tell of a model made from runs; where their settings differ, it names each run's in turn.
-
-    Args:
-        runs: at least one.
-        test: the figures of the model as in metrics.json; None: not measured.
-    """
-    data: list[DataRow] = [
-        {"role": role, "name": domain.name, "images": len(domain), "classes": len(domain.class_names)}
-        for run in runs
-        for role, domain in run.domains().items()
-    ]
-    settings = [_settings(run.experiment) for run in runs]
-    card: Card = {
-        "name": _each([run.experiment.name for run in runs]),
-        "backbone": _each([run.experiment.model.backbone for run in runs]),
-        "data": [row for i, row in enumerate(data) if row not in data[:i]],
-        "training": {key: _each([each[key] for each in settings]) for key in settings[0]},
-        "versions": versions(),
-    }
-    return card if test is None else {**card, "test": test}
-
-
-def _settings(e: Experiment) -> dict[str, Any]:
-    return {
-        "method": f"joint fine-tuning, source images: {e.selection.mode}",
-        "initial weights": e.model.weights or "random",
-        "rounds": e.selection.rounds,
-        "steps a round": e.training.steps_per_round,
-        "batch size": e.training.batch_size,
-        "learning rate": e.training.learning_rate,
-        "image size": e.image_size,
-        "seed": e.seed,
-    }
-
-
-def _each(values: Sequence[Any]) -> str:
-    """One value where all are equal, else all of them."""
-    return str(values[0]) if all(value == values[0] for value in values) else "; ".join(map(str, values))
+    start, number, classes = time.monotonic(), evaluation.metrics["exported_round"], workspace.target.class_names
+    card = card_of([workspace], evaluation.metrics["test"])
+    card["training"] = {**card["training"], "exported round": number + 1}
+    export_classifier(model_of_round(workspace, number), folder.export, class_names=list(classes), card=card)
+    folder.record_stage("export", made_from, time.monotonic() - start)
+    logger.info("export: round %d to %s", number + 1, folder.export)

@@ -1,4 +1,4 @@
-"""Model fusion: the classifiers of a run's rounds, or of several runs, as one exported model (specification 7)."""
+"""Model fusion: the classifiers of a run's rounds, or of several runs, as one exported model (Ge & Yu, section 4)."""
 
 import contextlib
 import logging
@@ -11,14 +11,11 @@ import numpy as np
 from sjft_tf.config import load_experiment
 from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
+from sjft_tf.evaluation import figures, measured
 from sjft_tf.inference import predict
-from sjft_tf.run_folder import RunFolder
+from sjft_tf.progress import watching
 from sjft_tf.serving import MemberRow, check_fusion_folder, export_probabilities, fused, own_copy, softmax_classifier
-from sjft_tf.stages.evaluate import figures, measured
-from sjft_tf.stages.export import card_of
-from sjft_tf.stages.run import Run
-from sjft_tf.stages.train import completed_rounds
-from sjft_tf.stages.watching import watching
+from sjft_tf.workspace import RunFolder, Workspace, card_of, completed_rounds, initial_model
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +48,7 @@ def fuse(folders: Sequence[RunFolder], out: pathlib.Path) -> dict:
     return record
 
 
-def fusion_of(runs: Sequence[Run]) -> tuple[keras.Model, dict]:
+def fusion_of(runs: Sequence[Workspace]) -> tuple[keras.Model, dict]:
     """The fused model and its record, as `fuse` exports them; nothing is written.
 
     Raises:
@@ -63,12 +60,15 @@ def fusion_of(runs: Sequence[Run]) -> tuple[keras.Model, dict]:
     test = common([run.test for run in runs])
     models, rows, probabilities = _members(runs, test)
     view = runs[0].experiment.evaluation.view
-    found = None if test is None else measured(test, np.mean(probabilities, axis=0), view)
+    found = None
+    if test is not None:
+        final = measured(test.labels, np.mean(probabilities, axis=0), test.class_names)
+        found = {"domain": test.name, "n": len(test), "view": view, "final": final}
     return fused(models), {"members": rows, "test": found}
 
 
 @contextlib.contextmanager
-def opened(folders: Sequence[RunFolder]) -> Iterator[list[Run]]:
+def opened(folders: Sequence[RunFolder]) -> Iterator[list[Workspace]]:
     """The runs in folders that hold one each, locked.
 
     Raises:
@@ -81,10 +81,10 @@ def opened(folders: Sequence[RunFolder]) -> Iterator[list[Run]]:
     with contextlib.ExitStack() as locks:
         for folder in folders:
             locks.enter_context(folder.locked(make=False))
-        yield [Run(load_experiment(folder.config), folder) for folder in folders]
+        yield [Workspace(load_experiment(folder.config), folder) for folder in folders]
 
 
-def _check_alike(runs: Sequence[Run]) -> None:
+def _check_alike(runs: Sequence[Workspace]) -> None:
     """What can be told without reading images comes first."""
     first = runs[0]
     if len(runs) == 1 and first.experiment.selection.rounds == 1:
@@ -111,8 +111,10 @@ def _check_alike(runs: Sequence[Run]) -> None:
                 )
 
 
-def _check_complete(run: Run) -> None:
-    done, rounds = len(completed_rounds(run)), run.experiment.selection.rounds
+def _check_complete(run: Workspace) -> None:
+    rounds = run.experiment.selection.rounds
+    made_from = run.folder.recorded_stages().get("train", {}).get("made_from", "")
+    done = len(completed_rounds(run.folder, made_from, rounds).arrays)
     if done < rounds:
         raise InputError(
             f"{run.folder.path} has {done} of {rounds} rounds complete; run `sjft-tf run` with its config first"
@@ -128,7 +130,9 @@ def common(domains: Sequence[Domain | None]) -> Domain | None:
     return first
 
 
-def _members(runs: Sequence[Run], test: Domain | None) -> tuple[list[keras.Model], list[MemberRow], list[np.ndarray]]:
+def _members(
+    runs: Sequence[Workspace], test: Domain | None
+) -> tuple[list[keras.Model], list[MemberRow], list[np.ndarray]]:
     """Every member's classifier with weights of its own, its row, and its probabilities on the test domain."""
     models: list[keras.Model] = []
     rows: list[MemberRow] = []
@@ -136,16 +140,17 @@ def _members(runs: Sequence[Run], test: Domain | None) -> tuple[list[keras.Model
     settings = runs[0].experiment.evaluation
     for run in runs:
         rounds, name = run.experiment.selection.rounds, run.folder.path.resolve().name
+        model = initial_model(run)
         for number in range(rounds) if len(runs) == 1 else (rounds - 1,):
-            run.model.load_weights(run.folder.weights(number))
-            models.append(own_copy(softmax_classifier(run.model), f"member_{len(models) + 1}"))
+            model.load_weights(run.folder.weights(number))
+            models.append(own_copy(softmax_classifier(model), f"member_{len(models) + 1}"))
             row: MemberRow = {"run": name, "round": number}
             if test is not None:
                 with watching(f"evaluate {name}, round {number + 1}") as progress:
                     probabilities.append(
-                        predict(run.model, test, batch_size=settings.batch_size, view=settings.view, progress=progress)
+                        predict(model, test, batch_size=settings.batch_size, view=settings.view, progress=progress)
                     )
-                found = figures(test, probabilities[-1])
+                found = figures(test.labels, probabilities[-1])
                 row["mean_class_accuracy"], row["accuracy"] = found["mean_class_accuracy"], found["accuracy"]
             rows.append(row)
     return models, rows, probabilities

@@ -13,18 +13,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from sjft_tf.config import Experiment, Mode
 from sjft_tf.errors import InputError
-from sjft_tf.run_folder import RunFolder
-from sjft_tf.stages.fitting import Fitting
-from sjft_tf.stages.model import jit_compile, precision
-from sjft_tf.stages.run import Run
-from sjft_tf.stages.train import make_selection
-from sjft_tf.stages.watching import watching
-from sjft_tf.training import devices, largest_side, replica_batches
+from sjft_tf.progress import watching
+from sjft_tf.stages.fitting import compile_model, make_selection, round_data
+from sjft_tf.training import JointModel, devices, largest_side, replica_batches, step_function
+from sjft_tf.training.accumulation import part
+from sjft_tf.training.objectives import has_source
+from sjft_tf.workspace import RunFolder, Workspace, initial_model
+from sjft_tf.workspace.models import jit_compile, precision
 
 Batch = tuple[tf.Tensor, dict, dict]
 
@@ -99,11 +98,10 @@ def profile(experiment: Experiment, *, steps: int = 20) -> Profile:
     if devices.in_cluster():
         raise InputError("a profile is of one process, and TF_CONFIG names several workers; unset it")
     mode: Mode = "none" if experiment.selection.mode == "none" else "all"
-    endless = dataclasses.replace(experiment.training, steps_per_round=1 << 20)
-    selection = dataclasses.replace(experiment.selection, mode=mode)
-    experiment = dataclasses.replace(experiment, selection=selection, training=endless)
+    endless = experiment.training.replaced(steps_per_round=1 << 20)
+    experiment = experiment.replaced(selection=experiment.selection.replaced(mode=mode), training=endless)
     with tempfile.TemporaryDirectory() as folder:
-        return _profile(Run(experiment, RunFolder(folder)), steps)
+        return _profile(Workspace(experiment, RunFolder(folder)), steps)
 
 
 def advice(found: Profile) -> list[str]:
@@ -124,8 +122,8 @@ def _advice_on_input(found: Profile) -> list[str]:
     waits += "." if found.on_gpu else ", on the same cores as the model."
     return [
         waits,
-        f"Keep smaller images on disk, as of a shorter side over {found.side} pixels training has no use, or take more "
-        f"cores; here are {found.cores}.",
+        f"Keep smaller images on disk: of a shorter side over {found.side} pixels training has no use; or take more "
+        f"cores, of which there are {found.cores}.",
     ]
 
 
@@ -145,24 +143,28 @@ def _advice_on_cpu(found: Profile) -> str:
     return "A smaller model.backbone (or model.width, model.alpha), a smaller image_size, or a GPU makes steps faster."
 
 
-def _profile(run: Run, steps: int) -> Profile:
-    e, t = run.experiment, run.experiment.training
-    fitting, selection = Fitting(run), make_selection(run, None)
-    strategy, compiled = fitting.strategy, jit_compile(t, fitting.strategy)
+def _profile(workspace: Workspace, steps: int) -> Profile:
+    e, t = workspace.experiment, workspace.experiment.training
+    selection, model, strategy = make_selection(workspace, None), initial_model(workspace), devices.strategy()
+    compiled = jit_compile(t, strategy)
+    with strategy.scope():
+        compile_model(e, model, jit_compile=compiled)
+    step = step_function(model)
 
     def batches() -> Iterator:
-        return replica_batches(strategy, lambda shard: fitting.dataset(selection, shard=shard))
+        return replica_batches(
+            strategy, lambda shard: round_data(e, model, workspace.target, workspace.source, selection, shard)
+        )
 
-    fitting.start_round(0)
     with strategy.scope(), watching("profile", "measurements") as progress:
         batch = next(batches())
         groups: list[Callable[[], list[Callable]]] = [  # each makes the iterator that it works on, and then lets it go
             lambda: [functools.partial(next, batches())],
             lambda: [
                 on_one_batch(strategy, function, batch, compiled=compiled)
-                for function in (gradients_of(fitting.model), fitting.model.train_step)
+                for function in (gradients_of(model), model.train_step)
             ],
-            lambda: [functools.partial(fitting.step, batches())],
+            lambda: [functools.partial(step, batches())],
         ]
         seconds: list[float] = []
         for number, begin in enumerate(groups):
@@ -170,7 +172,7 @@ def _profile(run: Run, steps: int) -> Profile:
                 progress(number, len(groups))
             seconds += median_seconds(begin(), steps)
     alone, gradients, constant, trained = seconds
-    rows = t.batch_size if run.source is not None else t.batch_size // 2
+    rows = t.batch_size if workspace.source is not None else t.batch_size // 2
     return Profile(
         alone, t.iter_size * gradients, constant, trained,
         images=rows * t.iter_size,
@@ -180,13 +182,13 @@ def _profile(run: Run, steps: int) -> Profile:
     )  # fmt: skip
 
 
-def gradients_of(model: keras.Model) -> Callable[[Batch], list[tf.Tensor]]:
-    """A function of a batch: forward and backward pass, without metrics; of several micro-batches the first alone."""
+def gradients_of(model: JointModel) -> Callable[[Batch], list[tf.Tensor]]:
+    """A function of a batch: forward and backward pass, without metrics; of several batches of an update the first alone."""
 
     def gradients(batch: Batch) -> list[tf.Tensor]:
-        if len(batch[0].shape) == 5:
-            batch = tf.nest.map_structure(lambda rows: rows[:, 0], batch)
-        images, labels, weights = batch
+        images, labels, weights = tf.nest.map_structure(
+            lambda rows: part(rows, 0, model.iter_size, in_pairs=has_source(model.terms)), batch
+        )
         with tf.GradientTape() as tape:
             outputs = model(images, training=True)
             loss = model.compute_loss(images, labels, outputs, weights, training=True)

@@ -1,154 +1,99 @@
-"""The stage `report`: one page about the run, and pictures of neighbors."""
+"""The stage `report`: one page about the run, also while it trains."""
 
-import dataclasses
 import logging
-import pathlib
 import time
+from typing import Any
 
-import numpy as np
+from sjft_tf import files
+from sjft_tf.config import to_yaml
+from sjft_tf.reporting import DomainSummary, ReportData, write_report
+from sjft_tf.retrieval.specificity import Specificity
+from sjft_tf.stages.gallery import borrowing_of, gallery_row, spread_positions
+from sjft_tf.stages.values import Evaluation, Neighbors
+from sjft_tf.workspace import Rounds, Workspace, versions
 
-from sjft_tf.errors import InputError
-from sjft_tf.evaluation import confusion_matrix
-from sjft_tf.images import decode
-from sjft_tf.reporting import (
-    RANKS,
-    Borrowing,
-    Certificate,
-    GalleryRow,
-    Hub,
-    Neighbor,
-    ReportData,
-    neighbor_picture,
-    write_report,
-)
-from sjft_tf.retrieval import NeighborTable, borrowing
-from sjft_tf.stages.descriptors import search
-from sjft_tf.stages.evaluate import evaluate, predictions
-from sjft_tf.stages.progress_page import training_fields
-from sjft_tf.stages.run import Run
-from sjft_tf.stages.train import completed_rounds
-
-GALLERY_ROWS = 8
-HUBS = 8
 logger = logging.getLogger(__name__)
 
 
-def report(run: Run) -> None:
-    """Write `report.html` from what the run has on disk, unless it is up to date."""
-    metrics = evaluate(run)
-    if run.folder.is_recorded("report", run.metrics_hash) and run.folder.report.exists():
+def report(workspace: Workspace, neighbors: Neighbors | None, rounds: Rounds, evaluation: Evaluation) -> None:
+    """Write `report.html`, unless it is up to date."""
+    folder, made_from = workspace.folder, files.digest("report 1", evaluation.made_from)
+    if folder.is_recorded("report", made_from) and folder.report.exists():
         return
     start = time.monotonic()
-    write_report(run.folder.report, _report_data(run, metrics))
-    run.folder.record_stage("report", run.metrics_hash, time.monotonic() - start)
-    logger.info("report: %s", run.folder.report)
+    write_report(folder.report, _report_data(workspace, neighbors, rounds, evaluation))
+    folder.record_stage("report", made_from, time.monotonic() - start)
+    logger.info("report: %s", folder.report)
 
 
-def draw_neighbors(run: Run, target_ids: list[str], path: pathlib.Path) -> None:
-    """Write a picture of some target images beside their 1st, 10th, 20th, 30th and 40th neighbors.
+def report_progress(workspace: Workspace, rounds: Rounds) -> None:
+    """Write `report.html` as far as the rounds that are complete go; a second's work, without pictures and test results.
 
-    Raises:
-        InputError: the run keeps no neighbors, or the target has no image of that id.
-    """
-    neighbor_picture(path, [gallery_row(run, search(run), position_of(run, name)) for name in target_ids])
-
-
-def nearest(run: Run, target_id: str, count: int = 10) -> list[tuple[int, str, str, float]]:
-    """Rank, id, class name and divergence of the nearest source images of one target image."""
-    position, table, source = position_of(run, target_id), search(run), run.need_source()
-    found = zip(table.indices[position, :count], table.divergences[position, :count], strict=True)
-    return [
-        (rank, source.ids[i], source.class_names[source.labels[i]], float(divergence))
-        for rank, (i, divergence) in enumerate(found, start=1)
-    ]
-
-
-def position_of(run: Run, target_id: str) -> int:
-    """The index of a target image.
-
-    Raises:
-        InputError: the target has no image of that id.
+    Training continues whatever happens here: what goes wrong is logged.
     """
     try:
-        return list(run.target.ids).index(target_id)
-    except ValueError:
-        example = run.target.ids[0]
-        raise InputError(f"the target has no image {target_id!r}; ids look like {example!r}") from None
+        workspace.folder.forget_stage("report")  # the page of an earlier, complete training is about to be replaced
+        planned = workspace.experiment.selection.rounds
+        write_report(workspace.folder.report, ReportData(**_training_fields(workspace, rounds), rounds_planned=planned))
+    except Exception as error:  # no page is worth a training
+        logger.warning("the report page after round %d could not be written: %s", len(rounds.history), error)
 
 
-def gallery_row(run: Run, table: NeighborTable, position: int) -> GalleryRow:
-    """One target image with its neighbors at `RANKS`, as far as the table goes."""
-    source, ranks = run.need_source(), [rank for rank in RANKS if rank <= table.max_k]
-    sources = table.indices[position, [rank - 1 for rank in ranks]]
-    neighbors = [
-        Neighbor(
-            rank=rank,
-            image=decode(encoded).numpy(),
-            label=source.class_names[source.labels[index]],
-            divergence=float(table.divergences[position, rank - 1]),
-            unit="" if run.experiment.descriptor.semantic else "nats",
-        )
-        for rank, index, encoded in zip(ranks, sources, source.encoded(sources), strict=True)
-    ]
-    (encoded,) = run.target.encoded(np.array([position]))
-    return GalleryRow(decode(encoded).numpy(), run.target.class_names[run.target.labels[position]], neighbors)
+def _training_fields(workspace: Workspace, rounds: Rounds) -> dict[str, Any]:
+    """What a page shows of data and training; fields of `ReportData`."""
+    e = workspace.experiment
+    seconds = {stage: entry["seconds"] for stage, entry in workspace.folder.recorded_stages().items()}
+    if rounds.history and "train" not in seconds:
+        seconds["train"] = sum(entry["seconds"] for entry in rounds.history)
+    return {
+        "name": e.name,
+        "mode": e.selection.mode,
+        "domains": {
+            role: DomainSummary(domain.name, len(domain), len(domain.class_names), len(domain.rejected))
+            for role, domain in workspace.domains().items()
+        },
+        "history": rounds.history,
+        "counts_per_round": [arrays["counts"] for arrays in rounds.arrays] if workspace.has_table else [],
+        "entropies_per_round": [arrays["entropies"] for arrays in rounds.arrays],
+        "correct_per_round": [arrays["correct"] for arrays in rounds.arrays],
+        "delta": e.selection.delta,
+        "semantic": e.descriptor.semantic,
+        "seconds": seconds,
+        "config": to_yaml(e),
+        "versions": versions(),
+    }
 
 
-def borrowing_of(run: Run, table: NeighborTable, counts: np.ndarray) -> Borrowing:
-    """Who is borrowed from when target image i draws on its first `counts[i]` neighbors."""
-    source = run.need_source()
-    found = borrowing.occurrences(table.indices, counts, len(source))
-    by_class = borrowing.borrowed_by_class(found, source.labels, len(source.class_names))
-    held, most = np.flatnonzero(by_class.n_images), borrowing.hubs(found, HUBS)
-    return Borrowing(
-        occurrences=found,
-        skewness=borrowing.skewness(found),
-        never_by_chance=borrowing.never_by_chance(counts, len(source)),
-        skewness_by_chance=borrowing.skewness_by_chance(counts, len(source)),
-        class_names=[source.class_names[label] for label in held.tolist()],
-        class_shares=by_class.shares[held],
-        class_expected=by_class.expected[held],
-        hubs=[
-            Hub(decode(encoded).numpy(), source.class_names[source.labels[index]], int(found[index]))
-            for index, encoded in zip(most, source.encoded(most), strict=True)
-        ],
-    )
-
-
-def certificate_of(run: Run) -> Certificate | None:
-    """What an approximate search is certified to find; None where the search was exact."""
-    figures = run.folder.load_json(run.folder.retrieval, run.neighbors_hash) or {}
-    found = figures.get("certificate")
-    return Certificate(**{f.name: found[f.name] for f in dataclasses.fields(Certificate)}) if found else None
-
-
-def spread_positions(n: int, count: int = GALLERY_ROWS) -> np.ndarray:
-    """`[<= count]` int, positions spread evenly over `n` images; the same ones each time."""
-    return np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))
-
-
-def _report_data(run: Run, metrics: dict) -> ReportData:
-    e, table = run.experiment, search(run) if run.needs_neighbors else None
-    rounds = completed_rounds(run)
+def _report_data(
+    workspace: Workspace, neighbors: Neighbors | None, rounds: Rounds, evaluation: Evaluation
+) -> ReportData:
+    e, metrics = workspace.experiment, evaluation.metrics
     test = metrics["test"] or {"rounds": [], "view": e.evaluation.view, "final": {}}
-    drew_neighbors = e.selection.mode == "selective"
-    gallery = [gallery_row(run, table, i) for i in spread_positions(len(run.target))] if table is not None else []
+    gallery, borrowing, specificity = [], None, ""
+    if neighbors is not None:
+        table = neighbors.table
+        gallery = [gallery_row(workspace, table, i) for i in spread_positions(len(workspace.target)).tolist()]
+        if e.selection.mode == "selective":
+            borrowing = borrowing_of(workspace, table, rounds.arrays[-1]["counts"])
+            specificity = _specificity(neighbors)
     return ReportData(
-        **training_fields(run, rounds),
+        **_training_fields(workspace, rounds),
         test_rounds=test["rounds"],
         test_view=test["view"],
         ece=test["final"].get("ece"),
         reliability=test["final"].get("reliability", ()),
         best_round=metrics["best_round"],
-        class_names=list(run.target.class_names),
-        confusion=_confusion(run) if run.test is not None else None,
+        exported_round=metrics["exported_round"],
+        class_names=list(workspace.target.class_names),
+        confusion=evaluation.confusion,
         gallery=gallery,
-        borrowing=borrowing_of(run, table, rounds[-1]["counts"]) if table is not None and drew_neighbors else None,
-        certificate=certificate_of(run) if table is not None else None,
+        borrowing=borrowing,
+        certificate=neighbors.figures.get("certificate") if neighbors is not None else None,
+        specificity=specificity,
     )
 
 
-def _confusion(run: Run) -> np.ndarray:
-    arrays = predictions(run)
-    assert arrays is not None  # `evaluate` made them
-    return confusion_matrix(arrays["labels"], arrays["probabilities"].argmax(axis=-1), len(run.target.class_names))
+def _specificity(neighbors: Neighbors) -> str:
+    """How specific the lists of neighbors are, in sentences; nothing where the search did not look."""
+    found = neighbors.figures.get("specificity")
+    return Specificity(**found).words() if found else ""

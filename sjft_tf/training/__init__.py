@@ -1,38 +1,53 @@
-"""Joint training of a two-headed Keras model: data pipeline, losses, optimizer, rounds.
+"""Joint training of a Keras model with a head for each domain: objective, data, optimizer, callbacks.
 
-Models are built in `models`; which source images are drawn is decided in `selection`; accuracy is `evaluation`'s.
+Trunks are built in `models`; which source images are drawn is decided in `selection`; accuracy is `evaluation`'s.
 """
 
 from sjft_tf.training.augmentation import largest_side
-from sjft_tf.training.checkpoint import Position, load_checkpoint, save_checkpoint, training_state
+from sjft_tf.training.callbacks import (
+    BatchNormalizationRecalibration,
+    Checkpoint,
+    GradientConflict,
+    LossCurves,
+    NeighborExpansion,
+    OptimizerRestart,
+    Preemption,
+    TrainingProgress,
+    ValidationAccuracy,
+    plain_model,
+)
 from sjft_tf.training.conflict import Conflict, gradient_conflict
-from sjft_tf.training.loop import replica_batches, step_function
-from sjft_tf.training.losses import joint_loss, joint_metrics
-from sjft_tf.training.pipeline import Shard, check_split, joint_dataset
-from sjft_tf.training.resume import Checkpoints
-from sjft_tf.training.rounds import NeighborExpansion, RoundEnd, end_round
-from sjft_tf.training.sgd import CoupledSGD, joint_sgd, learning_rate_schedule
+from sjft_tf.training.dataset import Shard, check_split, joint_dataset
+from sjft_tf.training.joint_model import JointModel, joint_model
+from sjft_tf.training.loop import fit_workers, replica_batches, step_function
+from sjft_tf.training.objectives import Term, joint_terms
+from sjft_tf.training.sgd import CaffeSGD, caffe_sgd, learning_rate_schedule
 
 __all__ = [
-    "Checkpoints",
+    "BatchNormalizationRecalibration",
+    "CaffeSGD",
+    "Checkpoint",
     "Conflict",
-    "CoupledSGD",
+    "GradientConflict",
+    "JointModel",
+    "LossCurves",
     "NeighborExpansion",
-    "Position",
-    "RoundEnd",
+    "OptimizerRestart",
+    "Preemption",
     "Shard",
+    "Term",
+    "TrainingProgress",
+    "ValidationAccuracy",
+    "caffe_sgd",
     "check_split",
-    "end_round",
+    "fit_workers",
     "gradient_conflict",
     "joint_dataset",
-    "joint_loss",
-    "joint_metrics",
-    "joint_sgd",
+    "joint_model",
+    "joint_terms",
     "largest_side",
     "learning_rate_schedule",
-    "load_checkpoint",
+    "plain_model",
     "replica_batches",
-    "save_checkpoint",
     "step_function",
-    "training_state",
 ]

@@ -1,35 +1,44 @@
-"""All that training has changed as one file, replaced at once: weights, optimizer, K, round and step."""
+"""All that training has changed as one file, replaced at once: weights, optimizer, running metrics, K, round and step."""
 
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from sjft_tf import files
 from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection
 
 
-@dataclasses.dataclass(frozen=True)
-class Position:
-    """How far training is: `step` updates of round `round` are done, both counted from 0; and what the caller noted."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Saved:
+    """What a checkpoint holds.
 
-    round: int = 0
-    step: int = 0
-    notes: Any = None
+    Attributes:
+        round, step: `step` updates of round `round` are done, both counted from 0.
+        notes: what the caller noted, JSON.
+        state: arrays by name, see `training_state`.
+    """
+
+    round: int
+    step: int
+    notes: Any
+    state: Mapping[str, np.ndarray]
 
 
 def training_state(model: keras.Model, selection: Selection) -> dict[str, np.ndarray]:
     """Everything that a training step changes, by name, copied.
 
-    These are the model's variables (the states of dropout's generators among them), the optimizer's, and K with its
-    history. Running means of metrics are not.
+    These are the model's variables (the states of dropout's generators among them), the optimizer's, those of the metrics,
+    and K.
 
     Args:
-        model: a compiled model. Under a strategy of several workers, all of them must call this.
+        model: see `build_variables`. Under a strategy of several workers, all of them must call this.
         selection: the one that its data are drawn by.
     """
     state = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
@@ -37,68 +46,84 @@ def training_state(model: keras.Model, selection: Selection) -> dict[str, np.nda
 
 
 def save_checkpoint(
-    path: str | os.PathLike[str], state: dict[str, np.ndarray], position: Position, *, made_from: str = ""
+    path: str | os.PathLike[str],
+    state: Mapping[str, np.ndarray],
+    *,
+    round: int,
+    step: int,
+    notes: Any = None,
+    made_from: str = "",
 ) -> None:
     """Write a state as the one file `path`, which at every moment holds the old state or the new one.
 
     Args:
         path: an `.npz` file; folders are made.
         state: from `training_state`.
-        position: where training stands; its notes must be JSON.
-        made_from: a hash of what the run depends on; `load_checkpoint` compares it.
+        round, step, notes: see `Saved`.
+        made_from: a hash of what the run depends on; `read_checkpoint` compares it.
 
     Raises:
         InputError: the file cannot be written.
     """
-    where = json.dumps([position.round, position.step, position.notes])
-    files.save_arrays(path, made_from=np.array(made_from), position=np.array(where), **state)
+    position = json.dumps({"round": round, "step": step, "notes": notes, "names": list(state)})
+    files.save_arrays(path, made_from=np.array(made_from), position=np.array(position), **state)
 
 
-def load_checkpoint(
-    path: str | os.PathLike[str],
-    model: keras.Model,
-    selection: Selection,
-    *,
-    made_from: str = "",
-    round: int | None = None,
-) -> Position | None:
-    """Put model, optimizer and selection back to where they were when a checkpoint was written.
-
-    Args:
-        path: the file.
-        model: built and compiled as it was then.
-        selection: made as it was then.
-        made_from: as it was saved with.
-        round: the one that is under way, where that is known.
-
-    Returns:
-        The position. None, and nothing is changed, where the file is absent, of another round, damaged, or made from
-        something else; the last two are logged.
-
-    Raises:
-        InputError: the checkpoint is of another model.
-    """
-    variables = _variables(model)
-    names = ["position", *variables, *(f"selection/{name}" for name in selection.state())]
-    kinds = {name: np.str_ if name == "position" else np.generic for name in names}
-    held = files.load_made_from(path, made_from, kinds, otherwise="it is not gone on from")
+def read_checkpoint(path: str | os.PathLike[str], *, made_from: str = "") -> Saved | None:
+    """What a checkpoint holds; None where it is absent, damaged, or made from something else (the last two are logged)."""
+    otherwise = "training does not resume from it"
+    held = files.load_made_from(path, made_from, {"position": np.str_}, otherwise=otherwise)
     if held is None:
         return None
-    position = Position(*json.loads(str(held["position"])))
-    if round is not None and position.round != round:
-        return None
+    position = json.loads(str(held["position"]))
+    names = position.pop("names")
+    state = files.load_made_from(path, made_from, dict.fromkeys(names, np.generic), otherwise=otherwise)
+    return None if state is None else Saved(**position, state=state)
+
+
+def restore(saved: Saved, model: keras.Model, selection: Selection, *, path: str | os.PathLike[str]) -> None:
+    """Put model, optimizer, metrics and selection back to a state.
+
+    Args:
+        saved: the state.
+        model: built and compiled as it was then, see `build_variables`.
+        selection: made as it was then.
+        path: the file's name, for messages.
+
+    Raises:
+        InputError: the checkpoint is of another model or selection; nothing is changed.
+    """
+    variables = _variables(model)
     for name, variable in variables.items():
-        if tuple(variable.shape) != held[name].shape:
-            here, there = list(variable.shape), list(held[name].shape)
-            raise InputError(f"{path} is of another model: its {name} is {there}, and here {variable.path} is {here}")
-    selection.restore({name.removeprefix("selection/"): held[name] for name in names if name.startswith("selection/")})
-    for name, variable in variables.items():
-        variable.assign(held[name])
-    return position
+        there = saved.state[name].shape if name in saved.state else None
+        if tuple(variable.shape) != there:
+            raise InputError(
+                f"{path} is of another model: its {name} is {'absent' if there is None else list(there)}, and here "
+                f"{variable.path} is {list(variable.shape)}"
+            )
+    prefix = "selection/"
+    selection.restore({name.removeprefix(prefix): a for name, a in saved.state.items() if name.startswith(prefix)})
+    with model.distribute_strategy.scope():
+        for name, variable in variables.items():
+            variable.assign(saved.state[name])
+
+
+def build_variables(model: keras.Model) -> None:
+    """Optimizer and metrics make their variables when they are first used; this is a use of them that counts for nothing.
+
+    Args:
+        model: compiled for labels `[B]` and weights `[B]` of each output.
+    """
+    with model.distribute_strategy.scope():
+        model.optimizer.build(model.trainable_variables)
+        outputs = {name: tf.zeros((1, *output.shape[1:]), output.dtype) for name, output in model.output.items()}
+        labels, weights = {name: tf.zeros(1, tf.int32) for name in outputs}, {name: tf.ones(1) for name in outputs}
+        model.compute_loss(None, labels, outputs, weights)
+        model.compute_metrics(None, labels, outputs, weights)
+        model.reset_metrics()
 
 
 def _variables(model: keras.Model) -> dict[str, Any]:
     """By the place in their lists: names may differ between two processes, places do not."""
-    model.optimizer.build(model.trainable_variables)
-    groups = {"model": model.variables, "optimizer": model.optimizer.variables}
+    groups = {"model": model.variables, "optimizer": model.optimizer.variables, "metrics": model.metrics_variables}
     return {f"{group}/{i}": variable for group, variables in groups.items() for i, variable in enumerate(variables)}

@@ -1,4 +1,4 @@
-"""Whether the two losses pull the shared trunk the same way: norms of their gradients, and the angle between these."""
+"""Whether the losses of target and source pull the trunk the same way: norms of their gradients, and the angle between."""
 
 import weakref
 from collections.abc import Callable, Mapping
@@ -8,7 +8,8 @@ import keras
 import tensorflow as tf
 
 from sjft_tf.errors import InputError
-from sjft_tf.models import HEADS
+from sjft_tf.training.accumulation import part
+from sjft_tf.training.objectives import SOURCE, TARGET
 
 # Keyed weakly, and the functions in it hold their model weakly, so that a model that nobody uses is freed.
 _traced: weakref.WeakKeyDictionary[keras.Model, Callable] = weakref.WeakKeyDictionary()
@@ -35,7 +36,7 @@ def gradient_conflict(model: keras.Model, batch: tuple[tf.Tensor, Mapping, Mappi
     The parts are those whose sum is trained on, as compiled: with the masks of `joint_dataset` they are
     `0.5 mean(target)` and `0.5 mean(source)`, each over its own domain's rows, times the loss weights of `compile`. So
     the norms say how hard each domain pulls in an update, before weight decay. The trunk is every trainable variable
-    but those of the layers `target` and `source`. Batch normalization and dropout work as in training.
+    but those of layers that have an output's name. Batch normalization and dropout work as in training.
 
     The model is left as it was, to the bit: no moving average, seed, metric or optimizer variable changes. Its graph is
     traced at the first call for a model, with the losses that it is compiled with then. A model of
@@ -43,9 +44,8 @@ def gradient_conflict(model: keras.Model, batch: tuple[tf.Tensor, Mapping, Mappi
     device takes the whole batch, so that plain batch normalizations have the statistics that synchronized ones have.
 
     Args:
-        model: a compiled two-headed model whose head layers are named `target` and `source`.
-        batch: an element of `joint_dataset`, images `[B, S, S, 3]`; of several micro-batches, `[B, n, S, S, 3]`, the
-            first is taken.
+        model: a compiled model whose outputs and head layers are named `target` and `source`; it may have further outputs.
+        batch: an element of `joint_dataset`; of the batches of one update, where the model has an `iter_size`, the first.
 
     Returns:
         Norms and cosine, computed in float32; not finite where the gradients are not.
@@ -53,10 +53,8 @@ def gradient_conflict(model: keras.Model, batch: tuple[tf.Tensor, Mapping, Mappi
     Raises:
         InputError: the model has no two such heads, or is not compiled.
     """
-    images, labels, weights = batch
-    if len(images.shape) == 5:
-        images = images[:, 0]
-        labels, weights = ({head: rows[:, 0] for head, rows in rows_of.items()} for rows_of in (labels, weights))
+    iter_size = getattr(model, "iter_size", 1)
+    images, labels, weights = tf.nest.map_structure(lambda rows: part(rows, 0, iter_size, in_pairs=True), batch)
     if model not in _traced:
         _check(model)
         _traced[model] = _comparison(model)
@@ -65,7 +63,9 @@ def gradient_conflict(model: keras.Model, batch: tuple[tf.Tensor, Mapping, Mappi
 
 def _comparison(model: keras.Model) -> Callable:
     reference = weakref.ref(model)
-    heads = {id(variable) for head in HEADS for variable in model.get_layer(head).trainable_variables}
+    heads = {
+        id(variable) for layer in model.layers if layer.name in model.output for variable in layer.trainable_variables
+    }
 
     @tf.function(reduce_retracing=True)
     def compared(images: tf.Tensor, labels: dict, weights: dict) -> tf.Tensor:
@@ -76,9 +76,9 @@ def _comparison(model: keras.Model) -> Callable:
         with tf.GradientTape(persistent=True) as tape, keras.StatelessScope(zip(trunk, values, strict=True)):
             tape.watch(values)
             logits = model(images, training=True)  # the scope takes its updates, and is dropped
-            losses = {head: _part(model, head, labels, logits, weights) for head in HEADS}
+            losses = {head: _part(model, head, labels, logits, weights) for head in (TARGET, SOURCE)}
         zero = tf.UnconnectedGradients.ZERO
-        target, source = (tape.gradient(losses[head], values, unconnected_gradients=zero) for head in HEADS)
+        target, source = (tape.gradient(losses[head], values, unconnected_gradients=zero) for head in (TARGET, SOURCE))
         return _norms_and_cosine(target, source)
 
     return compared
@@ -104,10 +104,10 @@ def _norms_and_cosine(one: list[tf.Tensor], other: list[tf.Tensor]) -> tf.Tensor
 
 def _check(model: keras.Model) -> None:
     names = {layer.name for layer in model.layers}
-    if not names.issuperset(HEADS) or set(model.output_names) != set(HEADS):
-        outputs = ", ".join(map(repr, model.output_names))
+    if not {TARGET, SOURCE} <= names & set(model.output):
+        outputs = ", ".join(map(repr, model.output))
         raise InputError(
-            f"model {model.name} has the heads {outputs}; a comparison of gradients needs 'target', 'source'"
+            f"model {model.name} has the heads {outputs}; a comparison of gradients needs {TARGET!r}, {SOURCE!r}"
         )
     if not model.compiled:
         raise InputError(f"model {model.name} has no losses whose gradients could be compared; compile it")

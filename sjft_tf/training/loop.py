@@ -1,32 +1,80 @@
-"""Steps of training by a loop of our own, for one device, several, or several workers.
+"""A `fit` for several workers, where Keras' own fails: the model's own `train_step` and the same callbacks.
 
-Keras' `fit` has no way to stop after a step and go on from it, and fails where there are several workers. This is its
-inside alone: the model's own `train_step` on every replica.
+Keras 3's `fit` converts a value under `MultiWorkerMirroredStrategy` that is still one per replica. On one process, with one
+device or several, use `model.fit`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from sjft_tf.training.pipeline import Shard
+from sjft_tf.training.callbacks.checkpoint import first_epoch
+from sjft_tf.training.checkpoint import build_variables
+from sjft_tf.training.dataset import Shard
 
 Step = Callable[[Iterator], None]
 
 
-def step_function(model: keras.Model, *, jit_compile: bool = False) -> Step:
+def fit_workers(
+    model: keras.Model,
+    data: Callable[[Shard], tf.data.Dataset],
+    *,
+    epochs: int,
+    steps: int,
+    plain: keras.Model,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> keras.callbacks.History:
+    """Train as `model.fit` does; every worker must call this.
+
+    Callbacks get no logs after a step: reading metrics takes all workers.
+
+    Args:
+        model: compiled, built in the scope of the strategy.
+        data: makes the dataset of one worker's share, a batch for each of its replicas in turn: `joint_dataset(shard=...)`.
+        epochs: the last one.
+        steps: updates of an epoch.
+        plain: the same model, built outside of the scope, which callbacks predict with and save.
+        callbacks: as for `fit`; a `Checkpoint` among them decides the epoch to begin with.
+    """
+    calls = keras.callbacks.CallbackList(
+        list(callbacks), add_history=True, model=model, epochs=epochs, steps=steps, verbose=0, plain=plain
+    )  # fmt: skip
+    step = step_function(model)
+    model.stop_training = False
+    with model.distribute_strategy.scope():
+        calls.on_train_begin()
+        for epoch in range(first_epoch(callbacks, otherwise=0), epochs):
+            model.reset_metrics()
+            calls.on_epoch_begin(epoch)
+            batches = replica_batches(model.distribute_strategy, data)
+            for batch in range(steps):
+                calls.on_train_batch_begin(batch)
+                step(batches)
+                calls.on_train_batch_end(batch)
+                if model.stop_training:
+                    break
+            logs: dict[str, Any] = dict(model.get_metrics_result())
+            calls.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+        calls.on_train_end()
+    return model.history
+
+
+def step_function(model: keras.Model) -> Step:
     """A function of an iterator that takes one batch from it and makes one update, on every replica.
 
-    It is traced once and serves all rounds. The running means of the metrics are `model.get_metrics_result()`.
+    It is traced once and serves all rounds; by XLA, if the model is compiled so. The running means of the metrics are
+    `model.get_metrics_result()`.
 
     Args:
         model: a compiled model, and the strategy in whose scope it was built.
-        jit_compile: compile the step by XLA.
     """
     strategy = model.distribute_strategy
-    with strategy.scope():
-        _make_variables(model)
-    train_step = tf.function(model.train_step, jit_compile=True) if jit_compile else model.train_step
+    build_variables(model)
+    train_step = tf.function(model.train_step, jit_compile=True) if model.jit_compile else model.train_step
 
     def replica_step(batch: tuple) -> None:
         train_step(batch)
@@ -38,27 +86,16 @@ def step_function(model: keras.Model, *, jit_compile: bool = False) -> Step:
     return step
 
 
-def _make_variables(model: keras.Model) -> None:
-    """Optimizer and metrics make theirs when first used, which inside a step on several replicas fails."""
-    model.optimizer.build(model.trainable_variables)
-    logits = {head: tf.zeros((1, *output.shape[1:])) for head, output in model.output.items()}
-    labels = {head: tf.zeros(1, tf.int32) for head in logits}
-    weights = {head: tf.ones(1) for head in logits}
-    model.compute_loss(None, labels, logits, weights)
-    model.compute_metrics(None, labels, logits, weights)
-    model.reset_metrics()
-
-
-def replica_batches(strategy: tf.distribute.Strategy, shard: Callable[[Shard], tf.data.Dataset]) -> Iterator:
+def replica_batches(strategy: tf.distribute.Strategy, data: Callable[[Shard], tf.data.Dataset]) -> Iterator:
     """An iterator over a round's batches, each replica its share of the rows.
 
     Args:
         strategy: the model's.
-        shard: makes the dataset of one worker's share, a batch for each of its replicas in turn.
+        data: makes the dataset of one worker's share, a batch for each of its replicas in turn.
     """
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         here = context.num_replicas_in_sync // context.num_input_pipelines
-        return shard(Shard(context.input_pipeline_id, context.num_input_pipelines, here))
+        return data(Shard(context.input_pipeline_id, context.num_input_pipelines, here))
 
     return iter(strategy.distribute_datasets_from_function(of_worker))

@@ -36,7 +36,6 @@ def sample_batch(
     *,
     n_target: int,
     pairs: int,
-    counts_step: int | None = None,
     target_sampling: str = "uniform",
     max_per_class: int | None = None,
     labels: np.ndarray | None = None,
@@ -45,11 +44,9 @@ def sample_batch(
 
     Args:
         selection: says which source images each target image may draw.
-        seed, round, step: equal triples (and equal K) give equal batches, whatever was sampled before. With `counts_step`
-            the round is that in which steps began to count, else the present one.
+        seed, round, step: equal triples (and equal K) give equal batches, whatever was sampled before.
         n_target: number of target images.
         pairs: number of target images in a batch.
-        counts_step: the step whose K holds; without it, the present K.
         target_sampling: `uniform`: each pass over the target holds every image once; `level`: K / k0 times.
         max_per_class: at most so many target images of one class, see `spread_classes`; None: any number.
         labels: `[n_target]` int, classes of the target images; for `max_per_class`.
@@ -59,8 +56,7 @@ def sample_batch(
     """
     if target_sampling not in TARGET_SAMPLINGS:
         raise InputError(f"target_sampling is {target_sampling!r}; it must be {' or '.join(TARGET_SAMPLINGS)}")
-    since = 0 if counts_step is None else round
-    levels = selection.levels_at(step=counts_step, since=since) if target_sampling == "level" else None
+    levels = selection.levels if target_sampling == "level" else None
     targets = target_indices(seed, round, step, n_target=n_target, pairs=pairs, levels=levels)
     if max_per_class is not None:
         if labels is None:
@@ -69,7 +65,7 @@ def sample_batch(
     uniforms = np.random.default_rng((seed, round, step, 1)).random(pairs)
     sources = np.empty(0, np.int32)
     if selection.mode != "none":
-        sources = selection.draw(targets, uniforms, step=counts_step, since=since)
+        sources = selection.draw(targets, uniforms)
     # A generator of their own, so that a row's numbers do not depend on how many rows there are.
     numbers = np.random.default_rng((seed, round, step, 2)).random((len(targets) + len(sources), NUMBERS), np.float32)
     return Batch(targets, sources, numbers)
@@ -101,7 +97,7 @@ def _order(seed: int, round: int, visit: int, n_target: int, copies: bytes | Non
 
 
 def spread_classes(targets: np.ndarray, labels: np.ndarray, max_per_class: int, rng: np.random.Generator) -> np.ndarray:
-    """Target images of a batch in which no class comes more than `max_per_class` times (specification 4.3).
+    """Target images of a batch in which no class comes more than `max_per_class` times.
 
     Where a class comes more often, the earliest of its rows are replaced by random images of classes that the batch does
     not hold, each such class once at most, in random order. Where none is left, rows stay, so that a target of few

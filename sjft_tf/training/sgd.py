@@ -1,18 +1,19 @@
 """SGD as the authors' Caffe solver has it, and its learning rate over the updates of a run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from sjft_tf.models import HEADS
+from sjft_tf.training.objectives import SOURCE, TARGET
 
 
-@keras.saving.register_keras_serializable("sjft_tf")
-class CoupledSGD(keras.optimizers.SGD):
+@keras.saving.register_keras_serializable(package="sjft_tf")
+class CaffeSGD(keras.optimizers.SGD):
     """Momentum SGD with weight decay added to the gradient: `v = m v - lr r (g + d w); w = w + v`.
 
     Keras' own `weight_decay` shrinks the weights outside the momentum instead. Variables differ by their paths: heads
-    are the layers `target` and `source`; scale and shift of normalizations are called `gamma` and `beta`. Gradients are
+    are layers by name; scale and shift of normalizations are called `gamma` and `beta`. Gradients are
     clipped before decay is added. With Keras' `gradient_accumulation_steps=n`, decay is added once, to the mean of n
     gradients; schedules then count micro-batches, not updates, and what is left over after the last multiple of n waits
     for the next `fit`: multiply a schedule's lengths by n, and make `steps_per_epoch` a multiple of it.
@@ -25,6 +26,8 @@ class CoupledSGD(keras.optimizers.SGD):
         decay_bn: whether `d` holds for scale and shift of normalizations; 0 otherwise.
         head_learning_rate: `r` above for kernels and biases of the heads; 1 for all else.
         head_bias_learning_rate: a further factor on `r` for the heads' biases.
+        heads: names of the heads' layers; None: the outputs of the `JointModel` that is compiled with this, of other models
+            `target` and `source`.
     """
 
     def __init__(
@@ -36,7 +39,8 @@ class CoupledSGD(keras.optimizers.SGD):
         decay_bn: bool = True,
         head_learning_rate: float = 1.0,
         head_bias_learning_rate: float = 1.0,
-        name: str = "coupled_sgd",
+        heads: Sequence[str] | None = None,
+        name: str = "caffe_sgd",
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate=learning_rate, momentum=momentum, name=name, **kwargs)
@@ -45,6 +49,7 @@ class CoupledSGD(keras.optimizers.SGD):
         self.decay_bn = decay_bn
         self.head_learning_rate = head_learning_rate
         self.head_bias_learning_rate = head_bias_learning_rate
+        self.heads = None if heads is None else tuple(heads)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Update one variable."""
@@ -60,7 +65,8 @@ class CoupledSGD(keras.optimizers.SGD):
     def _decay_and_rate(self, path: str) -> tuple[float, float]:
         """`d` and `r` of the variable at `path`."""
         *_, layer, name = ("", *path.split("/"))
-        is_head, is_head_bias = layer in HEADS, layer in HEADS and name == "bias"
+        is_head = layer in (self.heads or (TARGET, SOURCE))
+        is_head_bias = is_head and name == "bias"
         decays = self.decay_head_biases if is_head_bias else self.decay_bn or name not in ("gamma", "beta")
         rate = self.head_learning_rate if is_head else 1.0
         return self.coupled_weight_decay if decays else 0.0, rate * (
@@ -76,10 +82,11 @@ class CoupledSGD(keras.optimizers.SGD):
             "decay_bn": self.decay_bn,
             "head_learning_rate": self.head_learning_rate,
             "head_bias_learning_rate": self.head_bias_learning_rate,
+            "heads": self.heads,
         }
 
 
-def joint_sgd(
+def caffe_sgd(
     learning_rate: Any,
     *,
     momentum: float = 0.9,
@@ -88,8 +95,8 @@ def joint_sgd(
     decay_bn: bool = True,
     head_learning_rate: float = 1.0,
     head_bias_learning_rate: float = 1.0,
-) -> CoupledSGD:
-    """The authors' optimizer: momentum SGD with weight decay coupled as in Caffe (specification 5.2).
+) -> CaffeSGD:
+    """The authors' optimizer: momentum SGD with weight decay coupled as in Caffe.
 
     Args:
         learning_rate: a number or a `keras.optimizers.schedules.LearningRateSchedule`.
@@ -100,7 +107,7 @@ def joint_sgd(
         head_learning_rate: learning rate of the heads, in multiples of `learning_rate`.
         head_bias_learning_rate: learning rate of the heads' biases, in multiples of the heads'; 2 in the authors' code.
     """
-    return CoupledSGD(
+    return CaffeSGD(
         learning_rate,
         momentum=momentum,
         coupled_weight_decay=weight_decay,
@@ -111,9 +118,9 @@ def joint_sgd(
     )
 
 
-@keras.saving.register_keras_serializable("sjft_tf")
+@keras.saving.register_keras_serializable(package="sjft_tf")
 class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Caffe's step policy, `learning_rate * 0.1 ** floor(update / lr_step)`, for as long as training goes on.
+    """Caffe's step policy, `learning_rate * 0.1 ** floor(update / lr_step)`, for as long as training continues.
 
     Args:
         learning_rate: at the first update.

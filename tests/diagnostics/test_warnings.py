@@ -243,3 +243,10 @@ def test_one_cause_gives_one_warning():
     assert "is not being learned" in only(found)
     lagging = {"n_wrong": 900, "val_mean_class_accuracy": 0.1, "target_accuracy": 0.6}
     assert "moving averages" in only(said({}, lagging, rounds=2))
+
+
+def test_a_further_term_that_diverges_is_named_and_one_that_varies_is_not():
+    sentence = only(said({"rotation_loss": 0.5}, {"rotation_loss": 0.56}))
+    assert "rotation loss rose from 0.50 in round 1 to 0.56 in round 2" in sentence
+    assert not said({"rotation_loss": 0.5}, {"rotation_loss": 0.54})
+    assert not said({"rotation_loss": -0.5}, {"rotation_loss": -0.54}, {"rotation_loss": -0.5})

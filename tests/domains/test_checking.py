@@ -87,14 +87,14 @@ def test_what_a_cache_says_is_believed_while_size_and_time_stay(folder, names, t
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "other rules"])
-def test_a_damaged_or_foreign_cache_is_made_anew(folder, names, tmp_path_factory, damage):
+def test_a_damaged_or_foreign_cache_is_written_again(folder, names, tmp_path_factory, damage):
     cache = tmp_path_factory.mktemp("cache") / "checked.npz"
     expected = check_files(folder, names, cache=cache)
     content = cache.read_bytes()
     if damage == "other rules":
-        fields = {"rules": np.int64, "names": np.uint8, "reasons": np.uint8, "size": np.int64, "changed_ns": np.int64}
-        arrays = load_arrays(cache, {**fields, "hash": np.uint64})
-        save_arrays(cache, **{**arrays, "rules": arrays["rules"] + 1, "hash": arrays["hash"] * 0 + 1})
+        arrays = load_arrays(cache, {"made_from": np.str_, "files": np.uint8})
+        other = arrays["files"].tobytes().replace(b', ""]', b', "no use"]')
+        save_arrays(cache, made_from="other", files=np.frombuffer(other, np.uint8))
     else:
         cache.write_bytes(content[:-100] if damage == "cut" else b"text")
     assert check_files(folder, names, cache=cache) == expected

@@ -123,7 +123,7 @@ def test_the_fingerprint_follows_the_content_and_not_the_place(flowers, tmp_path
         ({"a/1.jpg": "good"}, "holds 1 usable image; at least 2 are needed"),
         (
             {"a/1.jpg": "bad", "b/1.jpg": "bad"},
-            "none of its 2 files can be used; a/1.jpg: not a JPEG, PNG, GIF, BMP or WebP",
+            "none of its 2 images can be used; a/1.jpg: not a JPEG, PNG, GIF, BMP or WebP",
         ),
         ({"a/1.txt": "bad"}, "class 'a' has no usable image"),
     ],

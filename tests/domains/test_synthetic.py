@@ -30,8 +30,8 @@ def source() -> SyntheticImages:
     return drawn("source")
 
 
-def test_equal_arguments_draw_equal_images(source):
-    synthetic._drawn.cache_clear()
+def test_equal_arguments_give_equal_images(source):
+    synthetic._encoded_images.cache_clear()
     again = drawn("source")
     assert again.encoded(np.arange(len(again))) == source.encoded(np.arange(len(source)))
     assert again.fingerprint() == source.fingerprint()

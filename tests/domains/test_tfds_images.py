@@ -10,8 +10,7 @@ from sjft_tf.domains import TFDSImages
 from sjft_tf.errors import InputError
 from sjft_tf.files import load_arrays
 from sjft_tf.images import decode
-from sjft_tf.run_folder import RunFolder
-from sjft_tf.stages import Run
+from sjft_tf.workspace import RunFolder, Workspace
 
 NAMES = ["rose", "iris", "poppy"]
 COUNT = 23
@@ -140,7 +139,7 @@ def test_remembered_labels_are_those_of_the_same_data(data_dir, tmp_path):
 def test_a_run_remembers_the_labels_of_every_domain(data_dir, tmp_path):
     domain = f"{{tfds: tiny_flowers, split: train, data_dir: {data_dir}}}"
     experiment = parse_experiment(f"target: {domain}\nsource: {{union: [{domain}, {domain}]}}")
-    assert len(Run(experiment, RunFolder(tmp_path)).domains()["source"]) == 2 * COUNT
+    assert len(Workspace(experiment, RunFolder(tmp_path)).domains()["source"]) == 2 * COUNT
     remembered = {path.name: load_arrays(path, {"labels": np.int32})["labels"] for path in tmp_path.rglob("*.npz")}
     assert sorted(remembered) == ["source-0.npz", "source-1.npz", "target.npz"]
     assert all(len(labels) == COUNT for labels in remembered.values())

@@ -66,7 +66,7 @@ def test_numbers_are_names_in_their_order(tmp_path, rows):
     assert [domain.class_names[label] for label in domain.labels] == [str((8 - i) * 5 % 11) for i in range(9)]
 
 
-def test_the_cache_gives_the_same_and_is_made_anew_when_a_file_changes(tmp_path, pattern, rows, monkeypatch):
+def test_the_cache_gives_the_same_and_is_indexed_again_when_a_file_changes(tmp_path, pattern, rows, monkeypatch):
     first = TFRecordImages(pattern, cache=tmp_path / "cache.npz")
     with monkeypatch.context() as patch:
         patch.setattr("sjft_tf.domains.tfrecord_images._index", lambda *_: 1 / 0)

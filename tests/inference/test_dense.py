@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from sjft_tf.errors import InputError
 from sjft_tf.inference.dense import dense_probabilities
-from sjft_tf.models import joint_model
+from sjft_tf.training import joint_model
 
 
 def _nested(rng):

@@ -111,7 +111,7 @@ def test_every_row_is_the_mean_probability_over_the_views_squares(model, domain,
 
 
 def test_of_224_the_scales_are_those_of_the_paper():
-    from sjft_tf.images.views import short_sides
+    from sjft_tf.images import short_sides
 
     assert short_sides(224) == [224, 256, 384, 480, 640]
 

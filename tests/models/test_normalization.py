@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from sjft_tf.errors import InputError
 from sjft_tf.models import PerDomainBatchNormalization, recalibrate_batch_normalization
-from sjft_tf.models.normalization import as_plain_keras, normalize_per_domain
+from sjft_tf.models.normalization import as_plain_keras, batch_normalizations, set_batch_normalization
 
 
 def built(kind, shape, rng, **choices):
@@ -110,21 +110,40 @@ def images(rng):
 def test_a_model_by_domain_and_its_plain_copy_answer_the_same_to_the_bit(net, images):
     expected, weights = net(images)["target"], net.weights
     assert as_plain_keras(net) is net
-    layer = net.get_layer("bn")
-    normalize_per_domain(layer)
-    np.testing.assert_array_equal(net(images)["target"], expected)
-    plain = as_plain_keras(net)
+    by_domain = set_batch_normalization(net, "per_domain", None)
+    assert type(by_domain.get_layer("bn")) is PerDomainBatchNormalization
+    np.testing.assert_array_equal(by_domain(images)["target"], expected)
+    plain = as_plain_keras(by_domain)
     assert type(plain.get_layer("bn")) is keras.layers.BatchNormalization and plain.get_layer("bn").momentum == 0.8
     np.testing.assert_array_equal(plain(images)["target"], expected)
     assert [variable.path for variable in plain.weights] == [variable.path for variable in weights]
-    net.get_layer("conv").bias.assign([9, 9, 9, 9])
-    assert plain.get_layer("conv").bias[0] != 9
+    by_domain.get_layer("conv").bias.assign([9, 9, 9, 9])
+    assert plain.get_layer("conv").bias[0] != 9 and net.get_layer("conv").bias[0] != 9
+
+
+def test_models_inside_are_reached(rng):
+    inner_image = keras.Input((8, 8, 3))
+    inner = keras.Model(inner_image, keras.layers.BatchNormalization(name="inside")(inner_image))
+    image = keras.Input((8, 8, 3))
+    outer = keras.Sequential([keras.layers.Dropout(0.5), keras.layers.BatchNormalization(name="last")])
+    net = keras.Model(image, outer(inner(image)))
+    net.set_weights([rng.uniform(0.5, 1.5, variable.shape) for variable in net.weights])
+    images = rng.uniform(0, 255, (6, 8, 8, 3)).astype(np.float32)
+    expected = net(images)
+    by_domain = set_batch_normalization(net, "per_domain", 0.5)
+    assert [type(layer) for layer in batch_normalizations(by_domain)] == [PerDomainBatchNormalization] * 2
+    assert {layer.momentum for layer in batch_normalizations(by_domain)} == {0.5}
+    np.testing.assert_array_equal(by_domain(images), expected)
+    recalibrate_batch_normalization(by_domain, [images])
+    first, last = batch_normalizations(by_domain)
+    np.testing.assert_allclose(first.moving_mean, images.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(last.moving_mean, first.beta, rtol=1e-4)
 
 
 @pytest.mark.parametrize("per_domain", [False, True])
 def test_recalibrated_averages_are_the_moments_of_all_images_whatever_the_batches(per_domain, net, images):
     if per_domain:
-        normalize_per_domain(net.get_layer("bn"))
+        net = set_batch_normalization(net, "per_domain", None)
     net.get_layer("bn").synchronized = True
     images[15:] *= 0.1  # so that batches differ
     activations = keras.Model(net.input, net.get_layer("conv").output)(images).numpy().reshape(-1, 4).astype(np.float64)

@@ -15,13 +15,12 @@ README = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
 SMALLER = {
     'ImageFolder("flowers/train")': "ImageFolder(target_folder)",
     'ImageFolder("imagenet/train")': "ImageFolder(source_folder)",
-    "max_k=5100": "max_k=12, image_size=32",
+    "depth=sjft.deepest_k(k0=300, rounds=5)": "depth=12, image_size=32",
     "k0=300": "k0=2",
     '"resnet152v2", target_classes=102, source_classes=1000, weights="imagenet"':
-        '"resnet18v2", target_classes=3, source_classes=4, image_size=32, width=0.0625',
-    "joint_metrics())": "joint_metrics(), jit_compile=False)",
-    "batch_size=20, image_size=224": "batch_size=6, image_size=32",
-    "epochs=5, steps_per_epoch=3200": "epochs=2, steps_per_epoch=3, verbose=0",
+        '"resnet10v2", target_classes=3, source_classes=4, image_size=32, width=0.0625',
+    "batch_size=20, image_size=224, steps=3200": "batch_size=6, image_size=32, steps=3",
+    "epochs=5,": "epochs=2, verbose=0,",
 }  # fmt: skip
 
 
@@ -58,7 +57,7 @@ def test_a_users_own_model_trains_on_our_dataset(image_folders):
     exec(_blocks("python")[1].replace("102", "3").replace("1000", "4"), names)
     target, source = (sjft.ImageFolder(image_folders[role]) for role in ("target", "source"))
     selection = sjft.Selection(None, mode="all", n_source=len(source))
-    names["model"].compile(sjft.joint_sgd(0.01), sjft.joint_loss(), weighted_metrics=sjft.joint_metrics())
+    names["model"].compile(sjft.caffe_sgd(0.01))
     data = sjft.joint_dataset(target, source, selection, batch_size=6, image_size=64, steps=2)
     callback = sjft.NeighborExpansion(selection, target)
     history = names["model"].fit(data, callbacks=[callback], verbose=0).history
@@ -74,8 +73,8 @@ def test_our_model_trains_on_a_users_dataset():
     is_target = np.arange(8) % 3 == 0
     labels = {"target": np.where(is_target, 1, 0), "source": np.where(is_target, 0, 2)}
     weights = {"target": is_target.astype(np.float32), "source": (~is_target).astype(np.float32)}
-    model = sjft.joint_model("resnet18v2", target_classes=3, source_classes=4, image_size=32, width=0.0625)
-    model.compile(sjft.joint_sgd(0.01), sjft.joint_loss(), weighted_metrics=sjft.joint_metrics(), jit_compile=False)
+    model = sjft.joint_model("resnet10v2", target_classes=3, source_classes=4, image_size=32, width=0.0625)
+    model.compile(sjft.caffe_sgd(0.01))
     data = tf.data.Dataset.from_tensor_slices((images, labels, weights)).batch(4)
     assert np.isfinite(model.fit(data, verbose=0).history["loss"][0])
 

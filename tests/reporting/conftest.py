@@ -5,9 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sjft_tf.reporting import Borrowing, Certificate, DomainSummary, GalleryRow, Hub, Neighbor, ReportData
+from sjft_tf.reporting import Borrowing, DomainSummary, GalleryRow, ReportData, Shot
+from sjft_tf.reporting.words import divergence
 
 N_TARGET, N_SOURCE = 60, 5000
+CERTIFICATE = {
+    "recall": 0.99307, "low": 0.9904, "high": 0.99999, "n_targets": 40, "depth": 850, "candidates": 1600,
+    "min_recall": 0.95,
+}  # fmt: skip
 
 
 def history_entry(number: int, mode: str, validated: bool) -> dict:
@@ -28,7 +33,8 @@ def gallery_row(rng: np.random.Generator, label: str, ranks: tuple[int, ...], si
     def picture() -> np.ndarray:
         return rng.integers(0, 256, (size, size, 3), np.uint8)
 
-    return GalleryRow(picture(), label, [Neighbor(rank, picture(), f"source {rank}", rank / 7) for rank in ranks])
+    target = Shot(picture(), label)
+    return GalleryRow(target, {rank: Shot(picture(), f"source {rank}", divergence(rank / 7)) for rank in ranks})
 
 
 def borrowing(rng: np.random.Generator, counts: np.ndarray, n_hubs: int, size: int) -> Borrowing:
@@ -43,7 +49,10 @@ def borrowing(rng: np.random.Generator, counts: np.ndarray, n_hubs: int, size: i
         occurrences=found, skewness=5.4, never_by_chance=0.126, skewness_by_chance=0.7,
         class_names=[f"class {label}" for label in range(77)],
         class_shares=np.arange(77) / (77 * 38), class_expected=np.full(77, 1 / 77),
-        hubs=[Hub(picture, f"hub {index}", int(found[index])) for picture, index in zip(pictures, most, strict=True)],
+        hubs=[
+            Shot(picture, f"hub {index}", f"neighbor of {found[index]} of {N_TARGET} target images")
+            for picture, index in zip(pictures, most, strict=True)
+        ],
     )  # fmt: skip
 
 
@@ -77,13 +86,14 @@ def make_data() -> Callable[..., ReportData]:
             ],
             "class_names": list(names), "confusion": confusion,
             "gallery": [gallery_row(rng, names[i % n_classes], ranks, size) for i in range(rows)] if tables else [],
-            "seconds": {"describe": 65.0, "train": 3600.0}, "notes": ["K was capped at 250."],
+            "seconds": {"describe": 65.0, "train": 3600.0},
             "config": "name: flowers\nseed: 0\n", "versions": {"sjft_tf": "0.1.0", "keras": "3.15.1"},
         }  # fmt: skip
         if mode == "selective":
             counts = [*fields.get("counts_per_round", values["counts_per_round"])]
             values["borrowing"] = borrowing(rng, counts[-1], hubs, size) if counts else None
-            values["certificate"] = Certificate(0.99307, 0.9904, 0.99999, 40, 850, 1600, 0.95)
+            values["certificate"] = CERTIFICATE
+            values["specificity"] = "The first 50 neighbors of two target images have 5.8 % in common."
         return ReportData(**{**values, **fields})
 
     return make

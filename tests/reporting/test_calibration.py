@@ -28,13 +28,5 @@ def test_a_bin_of_one_image_among_thousands_is_still_seen():
     assert axes.collections[1].get_sizes()[0] == calibration.MIN_AREA
 
 
-def words_of(ece, bins) -> str:
-    return calibration.calibrated(ece, bins).replace("\u00a0", " ")
-
-
-def test_words_compare_what_the_network_says_with_how_often_it_is_right():
-    said = words_of(0.24, BINS)
-    assert "a probability of 75.0 % on average, and 57.0 % are right: it is overconfident." in said
-    assert "by 24.0 points on average (ECE)" in said
-    assert "underconfident" in words_of(None, BINS[:2]) and "ECE" not in words_of(None, BINS[:2])
-    assert "confident" not in words_of(0.01, [BINS[1] | {"accuracy": 0.409}])
+def test_means_are_those_over_images():
+    assert calibration.means(BINS) == pytest.approx((0.3 * 0.4 + 0.7 * 0.9, 0.3 * 0.5 + 0.7 * 0.6))

@@ -36,6 +36,13 @@ def test_fine_tuning_alone_has_one_loss_line(make_data):
     assert "source" not in lines_of(curves.loss_by_step(make_data("none", rounds=1).history))
 
 
+def test_every_term_of_the_objective_has_a_line(make_data):
+    history = [{"loss_curve": {"step": [1, 2], "target": [2, 1], "source": [3, 2], "rotation": [0.5, 0.25]}}]
+    figure = curves.loss_by_step(history)
+    assert lines_of(figure)["rotation"][:, 1].tolist() == [0.5, 0.25]
+    assert len({line.get_color() for line in figure.axes[0].get_lines()}) == 3
+
+
 def test_a_long_loss_curve_is_thinned_to_means(make_data):
     steps = np.arange(1, 3001)
     history = [{"loss_curve": {"step": steps.tolist(), "target": np.sqrt(steps).tolist()}}]

@@ -6,8 +6,8 @@ import PIL.Image
 import pytest
 
 from sjft_tf.errors import InputError
-from sjft_tf.reporting import GalleryRow, Neighbor, neighbor_picture
-from sjft_tf.reporting.gallery import THUMBNAIL, by_rank, shown_ranks, thumbnail_uri
+from sjft_tf.reporting import GalleryRow, Shot, neighbor_picture
+from sjft_tf.reporting.gallery import THUMBNAIL, shown_ranks, thumbnail_uri
 
 COLORS = [(200, 30, 30), (30, 160, 40), (40, 60, 200), (230, 200, 20)]
 
@@ -16,8 +16,10 @@ def plain(color, height=20, width=20) -> np.ndarray:
     return np.full((height, width, 3), color, np.uint8)
 
 
-def neighbor(rank, color) -> Neighbor:
-    return Neighbor(rank, plain(color), f"class {rank}", rank / 3)
+def row(color, label, **neighbors) -> GalleryRow:
+    """`row(color, label, r10=color)` has a neighbor of rank 10."""
+    shots = {int(rank[1:]): Shot(plain(color), f"class {rank}", "1.23 nats") for rank, color in neighbors.items()}
+    return GalleryRow(Shot(plain(color), label), shots)
 
 
 def patches_of(picture: PIL.Image.Image) -> list[list[int]]:
@@ -37,8 +39,8 @@ def patches_of(picture: PIL.Image.Image) -> list[list[int]]:
 
 def test_the_target_comes_first_and_neighbors_follow_by_rank(tmp_path):
     rows = [
-        GalleryRow(plain(COLORS[0]), "a", [neighbor(10, COLORS[2]), neighbor(1, COLORS[1])]),
-        GalleryRow(plain(COLORS[3]), "b", [neighbor(1, COLORS[0]), neighbor(10, COLORS[1])]),
+        row(COLORS[0], "a", r10=COLORS[2], r1=COLORS[1]),
+        row(COLORS[3], "b", r1=COLORS[0], r10=COLORS[1]),
     ]
     neighbor_picture(tmp_path / "n.png", rows)
     with PIL.Image.open(tmp_path / "n.png") as picture:
@@ -48,11 +50,10 @@ def test_the_target_comes_first_and_neighbors_follow_by_rank(tmp_path):
 
 def test_a_rank_that_one_row_lacks_stays_empty(tmp_path):
     rows = [
-        GalleryRow(plain(COLORS[0]), "a", [neighbor(20, COLORS[1])]),
-        GalleryRow(plain(COLORS[0]), "b", [neighbor(1, COLORS[2]), neighbor(20, COLORS[3])]),
+        row(COLORS[0], "a", r20=COLORS[1]),
+        row(COLORS[0], "b", r1=COLORS[2], r20=COLORS[3]),
     ]
     assert shown_ranks(rows) == [1, 20]
-    assert by_rank(rows[0], [1, 20])[0] is None
     neighbor_picture(tmp_path / "n.png", rows)
     with PIL.Image.open(tmp_path / "n.png") as picture:
         assert patches_of(picture) == [[0, -1, 1], [0, 2, 3]]
@@ -60,7 +61,7 @@ def test_a_rank_that_one_row_lacks_stays_empty(tmp_path):
 
 @pytest.mark.parametrize("label", ["$\\frac$", "日本語" * 20, "a\nb\x00", "<&>\"'", "🌻", ""])
 def test_any_class_name_can_be_drawn(tmp_path, label, recwarn):
-    neighbor_picture(tmp_path / "n.png", [GalleryRow(plain(COLORS[0], 40, 10), label, [])])
+    neighbor_picture(tmp_path / "n.png", [GalleryRow(Shot(plain(COLORS[0], 40, 10), label), {})])
     with PIL.Image.open(tmp_path / "n.png") as picture:
         picture.load()
     assert not recwarn.list

@@ -128,10 +128,10 @@ def test_links_lead_to_sections_of_the_page(page_of, mode):
 
 
 def test_names_come_out_as_they_went_in(make_data, write):
-    notes, config = ["<b>note</b> & more"], "name: '<i>&amp;'\nx: \"{{ 7 * 7 }}\"\n"
-    _, page = write(make_data(names=NASTY, name=NASTY[0], notes=notes, config=config, versions={"<x>": "<1>"}))
+    config = "name: '<i>&amp;'\nx: \"{{ 7 * 7 }}\"\n"
+    _, page = write(make_data(names=NASTY, name=NASTY[0], config=config, versions={"<x>": "<1>"}))
     shown = "".join(page.texts)
-    for text in (*NASTY, *notes, config, "<x>", "<1>"):
+    for text in (*NASTY, config, "<x>", "<1>"):
         assert text in shown
     labels = {image["alt"] for image in page.all("img")}
     assert set(NASTY[:2]) <= labels
@@ -183,7 +183,8 @@ def test_the_page_says_who_is_borrowed_from_and_what_the_search_missed(make_data
     shown = " ".join(page.texts)
     for hub in data.borrowing.hubs:
         assert hub.label in page.texts
-        assert f"neighbor of {hub.n_targets} of 60 target images" in page.texts
+        assert hub.detail in page.texts
+    assert data.specificity in shown
     for said in ("is never borrowed", "Classes by their share of all pairs", "The search was approximate"):
         assert said in shown
 
@@ -198,9 +199,7 @@ def test_neighbors_by_features_are_not_called_low_level(make_data, write):
 
 def test_after_an_exact_search_of_one_class_there_is_neither_certificate_nor_chart_of_classes(make_data, write):
     data = make_data()
-    held = dataclasses.replace(
-        data.borrowing, class_names=["thing"], class_shares=np.ones(1), class_expected=np.ones(1), hubs=[]
-    )
+    held = data.borrowing._replace(class_names=["thing"], class_shares=np.ones(1), class_expected=np.ones(1), hubs=[])
     _, page = write(dataclasses.replace(data, borrowing=held, certificate=None))
     shown = " ".join(page.texts)
     assert "is never borrowed" in shown
@@ -214,9 +213,12 @@ def test_what_is_not_borrowed_by_neighbors_is_not_shown_as_such(page_of, mode):
     assert "Who is borrowed from" not in shown and "Hubs" not in shown
 
 
-def test_a_certificate_alone_still_has_its_section(make_data, write):
-    _, page = write(make_data(gallery=[], borrowing=None))
-    assert {"neighbors", "certificate"} <= page.ids
+@pytest.mark.parametrize("name", ["certificate", "specificity"])
+def test_one_sentence_alone_still_has_its_section(make_data, write, name):
+    data = make_data()
+    alone = {"certificate": None, "specificity": "", name: getattr(data, name)}
+    _, page = write(dataclasses.replace(data, gallery=[], borrowing=None, **alone))
+    assert page.ids & {"neighbors", "certificate", "specificity"} == {"neighbors", name}
     assert "#neighbors" in {link["href"] for link in page.all("a")}
 
 
@@ -249,7 +251,7 @@ def test_where_nothing_was_noticed_one_sentence_says_so_and_where_nobody_looked_
 def test_the_page_of_a_run_in_training_says_how_far_it_is(make_data, write):
     _, page = write(changed(make_data, {"warnings": []}, {"warnings": []}, rounds_planned=5))
     shown = " ".join(page.texts)
-    assert "This is the state after round 2 of 5; training goes on." in shown
+    assert "This is the state after round 2 of 5; training continues." in shown
     assert "run report · in training" in shown and "so far" in page.texts
     assert "Nothing unusual was noticed after any round so far." in shown
     assert "classes" not in page.ids
@@ -305,7 +307,7 @@ def test_one_round_makes_no_chart_of_accuracy(make_data, write):
 
 def test_the_least_that_a_report_needs_makes_a_page(make_data, write):
     data = make_data("none", history=[], entropies_per_round=[], correct_per_round=[], test_rounds=[], confusion=None,
-                     seconds={}, notes=[], config="", versions={})  # fmt: skip
+                     seconds={}, config="", versions={})  # fmt: skip
     _, page = write(data)
     assert page.ids == {"data", "domains"}
 

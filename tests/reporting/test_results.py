@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from sjft_tf.evaluation import ClassResult
 from sjft_tf.reporting.results import (
-    ClassResult,
     averaged,
-    class_results,
     joined_curve,
     mean_class_standard_error,
+    term_names,
     worst_classes,
 )
 
@@ -37,12 +37,6 @@ def test_worst_classes_stops_at_the_count():
 def test_equally_bad_classes_of_equal_size_stay_in_class_order():
     swapped = np.array([[0, 2, 0], [0, 0, 2], [0, 0, 2]])
     assert [result.name for result in worst_classes(swapped, NAMES[:3])] == ["ant", "bee"]
-
-
-def test_every_class_with_images_has_a_result_and_a_perfect_one_no_confusion():
-    results = class_results(CONFUSION, NAMES)
-    assert [result.name for result in results] == ["ant", "bee", "cat", "elk"]
-    assert results[1] == ClassResult("bee", 5, 1.0, None, 0)
 
 
 def test_the_standard_error_of_one_class_is_the_binomial_one():
@@ -83,3 +77,8 @@ def test_a_loss_that_json_had_to_drop_is_a_gap():
 def test_averaging_keeps_a_short_curve_and_takes_means_of_equal_parts_of_a_long_one():
     assert averaged(np.array([1.0, 5.0]), at_most=2).tolist() == [1, 5]
     assert averaged(np.arange(12.0), at_most=3).tolist() == [1.5, 5.5, 9.5]
+
+
+def test_terms_are_those_whose_loss_some_round_has():
+    history = [{"target_loss": 1.0, "source_loss": None, "loss_curve": {}}, {"target_loss": 1.0, "rotation_loss": 0.5}]
+    assert term_names(history) == ["target", "rotation"]

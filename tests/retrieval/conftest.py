@@ -27,19 +27,46 @@ def draw_counts(rng, n, *, pixels=PIXELS, bins=6):
     return rng.multinomial(pixels, shares).astype(np.uint16)
 
 
-def direct_divergences(target_counts, source_counts, weights, epsilon=2.2204e-16):
+def histograms(counts, smoothing):
+    """Smoothed histograms and what stands for their logarithms, in long double."""
+    counts, bins = np.longdouble(counts), counts.shape[2]
+    pixels = counts.sum(axis=2, keepdims=True)
+    if smoothing == "authors":
+        return counts / pixels, np.log(counts / pixels + np.longdouble(2.2204e-16))
+    p = (counts + smoothing) / (pixels + smoothing * bins)
+    return p, np.log(p)
+
+
+def direct_divergences(target_counts, source_counts, weights, smoothing="authors"):
     """Eq. (1), one target image after the other, rounded to float64 at the end."""
-    p, q = (np.longdouble(counts) / counts.sum(axis=2, keepdims=True) for counts in (target_counts, source_counts))
-    rows = [((row - q) * np.log((row + epsilon) / (q + epsilon))).sum(axis=2) @ np.longdouble(weights) for row in p]
+    (p, log_p), (q, log_q) = (histograms(counts, smoothing) for counts in (target_counts, source_counts))
+    rows = [((p[i] - q) * (log_p[i] - log_q)).sum(axis=2) @ np.longdouble(weights) for i in range(len(p))]
     return np.array(rows).astype(np.float64)
 
 
-def assert_ranks(table, divergences):
-    """The table holds the first of the `[n, m]` divergences: ascending as float32, equal ones by index."""
-    divergences = divergences.astype(np.float32)
-    order = np.argsort(divergences, axis=1, kind="stable")[:, : table.max_k]
-    np.testing.assert_array_equal(table.indices, order)
-    np.testing.assert_array_equal(table.divergences, np.take_along_axis(divergences, order, axis=1))
+def promised_errors(divergences, target_counts, source_counts, weights, smoothing="authors"):
+    """How far from these divergences a search may be, `[n, m]`."""
+    means = [values.mean(axis=0) for values in histograms(target_counts, smoothing)]
+    own = []
+    for counts in (target_counts, source_counts):
+        p, log_p = (values - mean for values, mean in zip(histograms(counts, smoothing), means, strict=True))
+        own.append(((p * log_p).sum(axis=2) @ np.longdouble(weights)).astype(np.float64))
+    return np.maximum(1e-5 * divergences, 1e-6 * (own[0][:, None] + own[1]))
+
+
+def assert_ranks(table, divergences, errors):
+    """The rows hold the nearest by `[n, m]` divergences, and their divergences, but for `[n, m]` errors."""
+    held, allowed = (np.take_along_axis(of, table.indices, axis=1) for of in (divergences, errors))
+    assert (np.abs(table.divergences - held) <= allowed).all()
+    left_out, farthest = divergences + errors, (held - allowed).max(axis=1)
+    np.put_along_axis(left_out, table.indices, np.inf, axis=1)
+    assert (left_out.min(axis=1) >= farthest).all()
+
+
+def assert_one_table(table, other):
+    """Equal to the bit."""
+    np.testing.assert_array_equal(table.indices, other.indices)
+    np.testing.assert_array_equal(table.divergences.view(np.int32), other.divergences.view(np.int32))
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +85,29 @@ def direct():
 
 
 @pytest.fixture(scope="session")
+def promised():
+    return promised_errors
+
+
+@pytest.fixture(scope="session")
 def assert_ranked():
     return assert_ranks
+
+
+@pytest.fixture(scope="session")
+def assert_nearest(direct, promised):
+    """Against Eq. (1) by the authors' smoothing."""
+
+    def check(table, targets, sources, weights):
+        divergences = direct(targets, sources, weights)
+        assert_ranks(table, divergences, promised(divergences, targets, sources, weights))
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def assert_same():
+    return assert_one_table
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval import SymmetricKL, search_exact
+from sjft_tf.retrieval import HistogramMeasure, search_exact
 
 beam = pytest.importorskip("sjft_tf.retrieval.beam")
 
@@ -48,13 +48,13 @@ def sides(rng, draw, tmp_path):
 
 def search(tmp_path, targets, weights, **settings):
     return beam.search_beam(
-        targets, CountsOnDisk(tmp_path), SymmetricKL(weights), max_k=31, folder=tmp_path / "search",
+        targets, CountsOnDisk(tmp_path), HistogramMeasure(weights), depth=31, folder=tmp_path / "search",
         made_from="this", shard_blocks=2, **settings,
     )  # fmt: skip
 
 
 def assert_local(table, sides, weights):
-    local = search_exact(*sides, weights, max_k=31)
+    local = search_exact(*sides, weights, depth=31)
     np.testing.assert_array_equal(table.indices, local.indices)
     np.testing.assert_array_equal(table.divergences, local.divergences)
 
@@ -74,7 +74,7 @@ def test_two_workers_one_of_which_fails_once(tmp_path, sides, weights):
     assert len(workers) >= 2 and str(os.getpid()) not in workers
 
 
-def test_a_search_goes_on_from_the_shards_that_are_there_and_whole(tmp_path, sides, weights):
+def test_a_search_resumes_from_the_shards_that_are_there_and_whole(tmp_path, sides, weights):
     search(tmp_path, sides[0], weights)
     shards = sorted((tmp_path / "search").glob("shard-*"))
     assert len(shards) == 4
@@ -88,7 +88,7 @@ def test_a_search_goes_on_from_the_shards_that_are_there_and_whole(tmp_path, sid
 def test_shards_of_another_search_are_not_taken(tmp_path, sides, weights, draw):
     rng = np.random.default_rng(4)
     beam.search_beam(
-        draw(rng, 300), CountsOnDisk(tmp_path), SymmetricKL(weights), max_k=31, folder=tmp_path / "search",
+        draw(rng, 300), CountsOnDisk(tmp_path), HistogramMeasure(weights), depth=31, folder=tmp_path / "search",
         made_from="that",
     )  # fmt: skip
     assert_local(search(tmp_path, sides[0], weights), sides, weights)

@@ -10,11 +10,11 @@ from sjft_tf.errors import InputError
 from sjft_tf.retrieval import borrowing
 
 
-def draw_rows(rng, n_target=30, n_source=90, max_k=20) -> np.ndarray:
-    """`[n_target, max_k]` random lists without repetition; low indices are more popular."""
+def draw_rows(rng, n_target=30, n_source=90, depth=20) -> np.ndarray:
+    """`[n_target, depth]` random lists without repetition; low indices are more popular."""
     popularity = 1 / np.arange(1, n_source + 1)
     popularity /= popularity.sum()
-    rows = [rng.choice(n_source, max_k, replace=False, p=popularity) for _ in range(n_target)]
+    rows = [rng.choice(n_source, depth, replace=False, p=popularity) for _ in range(n_target)]
     return np.array(rows, np.int32)
 
 

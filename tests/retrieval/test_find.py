@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from sjft_tf.descriptors import GaborBank, describe, fit_bin_edges
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval import NeighborTable, SymmetricKL, find_neighbors, search_exact, symmetric_kl
+from sjft_tf.retrieval import HistogramMeasure, NeighborTable, find_neighbors, search_exact, symmetric_kl
 
 # images of 16 pixels are not resized, only cut to the central 14
-SETTINGS = {"max_k": 8, "image_size": 14, "bins": 5, "epsilon": 1e-3}
+SETTINGS = {"depth": 8, "image_size": 14, "bins": 5, "smoothing": 0.25}
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def edges(domains, colors):
 def divergences(domains, colors, edges, direct):
     """Of all pairs, from their descriptors."""
     targets, sources = (describe(domain, colors(), edges, image_size=14) for domain in domains)
-    assert (sources == 0).any()  # so that epsilon matters
-    return direct(targets, sources, colors.channel_weights, SETTINGS["epsilon"])
+    assert (sources == 0).any()  # so that smoothing matters
+    return direct(targets, sources, colors.channel_weights, SETTINGS["smoothing"])
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,11 @@ def assert_same(table, expected):
     np.testing.assert_array_equal(table.divergences, expected.divergences)
 
 
-def test_neighbors_are_those_of_a_direct_evaluation_of_the_descriptors(found, divergences, assert_ranked):
+def test_neighbors_are_those_of_a_direct_evaluation_of_the_descriptors(domains, found, divergences, assert_ranked):
     assert found.table.indices.shape == (5, 8)
-    assert_ranked(found.table, divergences)
+    assert_ranked(found.table, divergences, 1e-5 * divergences + 1e-6)
+    assert found.table.target_fingerprint == domains[0].fingerprint()
+    assert found.table.source_fingerprint == domains[1].fingerprint()
 
 
 def test_progress_goes_up_to_its_total(found):
@@ -88,29 +90,31 @@ class MeanColors:
 def test_features_are_compared_by_the_angle_between_them(domains, tmp_path):
     sides = [domain.images[:, 1:-1, 1:-1].mean((1, 2), dtype=np.float64) for domain in domains]
     a, b = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides)
-    table = find_neighbors(*domains, bank=MeanColors(), max_k=8, image_size=14, cache=tmp_path)
+    table = find_neighbors(*domains, bank=MeanColors(), depth=8, image_size=14, cache=tmp_path)
     expected = np.take_along_axis(2 - 2 * a @ b.T, table.indices, axis=1)
     np.testing.assert_allclose(table.divergences, expected, rtol=1e-3, atol=1e-7)
     np.testing.assert_allclose(np.sort(2 - 2 * a @ b.T, axis=1)[:, :8], expected, rtol=1e-3, atol=1e-7)
-    assert_same(find_neighbors(*domains, bank=MeanColors(), max_k=8, image_size=14, cache=tmp_path), table)
+    assert_same(find_neighbors(*domains, bank=MeanColors(), depth=8, image_size=14, cache=tmp_path), table)
 
 
 def test_the_bank_is_gabors_unless_another_is_given(monkeypatch, domains):
     monkeypatch.setattr(GaborBank, "responses", lambda self, images: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        find_neighbors(*domains, max_k=8, image_size=14)
+        find_neighbors(*domains, depth=8, image_size=14)
 
 
-@pytest.mark.parametrize("function", [symmetric_kl, search_exact, SymmetricKL, find_neighbors])
-def test_epsilon_is_the_authors_unless_another_is_given(function):
-    assert inspect.signature(function).parameters["epsilon"].default == 2.2204e-16
+@pytest.mark.parametrize("function", [symmetric_kl, search_exact, HistogramMeasure, find_neighbors])
+def test_smoothing_is_the_authors_unless_another_is_given(function):
+    assert inspect.signature(function).parameters["smoothing"].default == "authors"
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"max_k": 0}, "^max_k is 0; "),
-        ({"epsilon": 0.0}, r"^epsilon is 0\.0; "),
+        ({"depth": 0}, "^depth is 0; "),
+        ({"smoothing": 0.0}, r"^smoothing is 0\.0; "),
+        ({"divergence": "js"}, "^divergence is 'js'; "),
+        ({"hubness": "yes"}, "^hubness is 'yes'; "),
         ({"bins": 1}, "^the number of bins is 1; "),
         ({"binning": "equal"}, "^binning is 'equal'; "),
     ],
@@ -129,11 +133,13 @@ def test_a_table_in_the_cache_is_not_searched_for_again(domains, found):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"max_k": 7},
+        {"depth": 7},
         {"image_size": 13},
         {"bins": 4},
         {"binning": "authors"},
-        {"epsilon": 2.2204e-16},
+        {"smoothing": "authors"},
+        {"divergence": "hellinger"},
+        {"hubness": "csls"},
         {"config": {"bank": "gray"}},
     ],
     ids=lambda changed: next(iter(changed)),
@@ -157,15 +163,15 @@ def test_other_images_ask_for_another_table(domains, drawn_images, found, side):
         find_neighbors(*domains, bank=Idle(), cache=found.cache, **SETTINGS)
 
 
-def test_tables_of_several_max_k_lie_side_by_side_and_one_serves_all_beyond_the_source(
+def test_tables_of_several_depth_lie_side_by_side_and_one_serves_all_beyond_the_source(
     tmp_path, domains, colors, found
 ):
     (path,) = found.cache.iterdir()
     (tmp_path / path.name).write_bytes(path.read_bytes())
-    whole = find_neighbors(*domains, bank=colors(), cache=tmp_path, **{**SETTINGS, "max_k": 43})
+    whole = find_neighbors(*domains, bank=colors(), cache=tmp_path, **{**SETTINGS, "depth": 43})
     np.testing.assert_array_equal(whole.indices[:, :8], found.table.indices)
-    for max_k, table in ((8, found.table), (43, whole), (5100, whole)):
-        again = find_neighbors(*domains, bank=Idle(), cache=tmp_path, **{**SETTINGS, "max_k": max_k})
+    for depth, table in ((8, found.table), (43, whole), (5100, whole)):
+        again = find_neighbors(*domains, bank=Idle(), cache=tmp_path, **{**SETTINGS, "depth": depth})
         assert_same(again, table)
     assert len(list(tmp_path.iterdir())) == 2
 

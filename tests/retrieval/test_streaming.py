@@ -1,13 +1,13 @@
-"""A search that is stopped anywhere goes on to the same table; little memory changes the tiles and nothing else."""
+"""A search that is stopped anywhere resumes to the same table, to the bit."""
 
+import contextlib
 import logging
 
 import numpy as np
 import pytest
 
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval import ExactSearch, SearchState, SymmetricKL, search_stream, symmetric_kl
-from sjft_tf.retrieval.streaming import tile_rows
+from sjft_tf.retrieval import HistogramMeasure, SearchState, exact, search_exact, search_stream
 
 
 class Stopped(Exception):
@@ -42,7 +42,7 @@ def sides(draw):
 
 @pytest.fixture
 def measure(weights):
-    return SymmetricKL(weights)
+    return HistogramMeasure(weights)
 
 
 @pytest.fixture
@@ -50,36 +50,34 @@ def state(tmp_path):
     return SearchState(tmp_path / "state.npz", "this")
 
 
-def test_a_stream_is_searched_as_a_whole(sides, measure, weights, assert_ranked):
-    assert_ranked(search_stream(sides[0], Given(sides[1]), measure, max_k=12), symmetric_kl(*sides, weights))
+def test_a_stream_is_searched_as_a_whole(sides, measure, weights, assert_same):
+    assert_same(search_stream(sides[0], Given(sides[1]), measure, depth=12), search_exact(*sides, weights, depth=12))
 
 
 @pytest.mark.parametrize("stop", [0, 10, 20, 30, 40])
-def test_a_stopped_search_goes_on_where_it_was(sides, measure, weights, assert_ranked, state, stop):
+def test_a_stopped_search_resumes_where_it_was(sides, measure, weights, assert_same, state, stop):
     with pytest.raises(Stopped):
-        search_stream(sides[0], Given(sides[1], stop), measure, max_k=12, state=state)
+        search_stream(sides[0], Given(sides[1], stop), measure, depth=12, state=state)
     rest = Given(sides[1])
-    assert_ranked(search_stream(sides[0], rest, measure, max_k=12, state=state), symmetric_kl(*sides, weights))
+    assert_same(search_stream(sides[0], rest, measure, depth=12, state=state), search_exact(*sides, weights, depth=12))
     assert rest.given == list(range(stop, 47, 10))
 
 
-def test_a_search_stopped_before_its_table_was_kept_searches_nothing_again(
-    sides, measure, weights, assert_ranked, state
-):
-    search_stream(sides[0], Given(sides[1]), measure, max_k=12, state=state)
+def test_a_search_stopped_before_its_table_was_kept_searches_nothing_again(sides, measure, weights, assert_same, state):
+    search_stream(sides[0], Given(sides[1]), measure, depth=12, state=state)
     rest = Given(sides[1])
-    assert_ranked(search_stream(sides[0], rest, measure, max_k=12, state=state), symmetric_kl(*sides, weights))
+    assert_same(search_stream(sides[0], rest, measure, depth=12, state=state), search_exact(*sides, weights, depth=12))
     assert rest.given == []
     state.remove()
     state.remove()
-    search_stream(sides[0], rest, measure, max_k=12, state=state)
+    search_stream(sides[0], rest, measure, depth=12, state=state)
     assert rest.given == [0, 10, 20, 30, 40]
 
 
 @pytest.mark.parametrize("fault", ["made from other", "broken off", "another cut"])
-def test_what_another_search_left_is_not_taken(sides, measure, weights, assert_ranked, state, fault, caplog):
+def test_what_another_search_left_is_not_taken(sides, measure, weights, assert_same, state, fault, caplog):
     with pytest.raises(Stopped):
-        search_stream(sides[0], Given(sides[1], 20), measure, max_k=12, state=state)
+        search_stream(sides[0], Given(sides[1], 20), measure, depth=12, state=state)
     rest = Given(sides[1])
     if fault == "made from other":
         state = SearchState(state.path, "that")
@@ -88,56 +86,29 @@ def test_what_another_search_left_is_not_taken(sides, measure, weights, assert_r
     else:
         rest.block_rows = 8
     with caplog.at_level(logging.INFO):
-        table = search_stream(sides[0], rest, measure, max_k=12, state=state)
+        table = search_stream(sides[0], rest, measure, depth=12, state=state)
     assert "the search starts again" in caplog.text and rest.given[0] == 0
-    assert_ranked(table, symmetric_kl(*sides, weights))
+    assert_same(table, search_exact(*sides, weights, depth=12))
 
 
-def test_memory_decides_the_tiles_and_not_the_table(sides, measure, weights, assert_ranked):
-    source = Given(sides[1])
-    assert tile_rows(sides[0], source, 12, 4.0) == 1024
-    little = (sides[0].nbytes + 24 * 7 * 12 + 20 * source.row_bytes + 2 * (70 * 18 + 60)) / 1e9
-    assert tile_rows(sides[0], source, 12, little) in (1, 2)
-    assert_ranked(search_stream(sides[0], source, measure, max_k=12, memory_gb=little), symmetric_kl(*sides, weights))
+@pytest.mark.parametrize("block_rows", [1, 7, 16, 50])
+@pytest.mark.parametrize("hubness", ["none", "csls"])
+def test_other_blocks_and_a_stop_between_them_change_no_bit(
+    sides, measure, weights, assert_same, state, monkeypatch, block_rows, hubness
+):
+    monkeypatch.setattr(exact, "_SOURCE_ROWS", 8)
+    whole = search_exact(*sides, weights, depth=12, hubness=hubness)
+    stopped, rest = Given(sides[1], 2 * block_rows), Given(sides[1])
+    stopped.block_rows = rest.block_rows = block_rows
+    with pytest.raises(Stopped) if 2 * block_rows < 47 else contextlib.nullcontext():
+        search_stream(sides[0], stopped, measure, depth=12, hubness=hubness, state=state)
+    assert_same(search_stream(sides[0], rest, measure, depth=12, hubness=hubness, state=state), whole)
+    assert 0 not in rest.given
 
 
 def test_memory_for_not_one_image_is_refused_with_what_is_needed(sides, measure):
     with pytest.raises(
-        InputError, match=r"^retrieval.memory_gb is 1e-06; 7 target images with 18 numbers and 12 .* need at least"
+        InputError,
+        match=r"^retrieval.memory_gb is 1e-06; searching 12 neighbors of 7 target images with 38 numbers each needs at",
     ):
-        search_stream(sides[0], Given(sides[1]), measure, max_k=12, memory_gb=1e-6)
-
-
-def test_features_are_searched_by_squared_distance(rng, tmp_path):
-    from sjft_tf.retrieval import SquaredDistance, squared_distance
-
-    targets, sources = (rng.standard_normal((n, 5)).astype(np.float32) for n in (6, 47))
-    sources[30:] = sources[:17]  # ties
-    expected = ((targets[:, None].astype(float) - sources) ** 2).sum(-1)
-    np.testing.assert_allclose(squared_distance(targets, sources), expected, rtol=1e-14)
-    table = search_stream(targets, Given(sources), SquaredDistance(), max_k=40)
-    order = np.argsort(squared_distance(targets, sources).astype(np.float32), axis=1, kind="stable")[:, :40]
-    np.testing.assert_array_equal(table.indices, order)
-    search = ExactSearch(sources[:3], SquaredDistance(), max_k=1)
-    search.add(0, sources)
-    assert not search.table().divergences.any()
-
-
-@pytest.mark.parametrize(
-    ("targets", "sources", "message"),
-    [
-        (np.zeros((3, 4, 2), np.float32), np.zeros((5, 4), np.float32), r"^target features are float32 \(3, 4, 2\)"),
-        (np.zeros((3, 4), np.int32), np.zeros((5, 4), np.float32), "^target features are int32"),
-        (
-            np.zeros((3, 4), np.float32),
-            np.zeros((5, 3), np.float32),
-            "^source features have length 3, target features 4$",
-        ),
-        (np.zeros((3, 4), np.float32), np.full((5, 4), np.nan, np.float32), "^source image 0 has features not finite$"),
-    ],
-)
-def test_features_that_do_not_belong_together_are_refused(targets, sources, message):
-    from sjft_tf.retrieval import SquaredDistance
-
-    with pytest.raises(InputError, match=message):
-        search_stream(targets, Given(sources), SquaredDistance(), max_k=2)
+        search_stream(sides[0], Given(sides[1]), measure, depth=12, memory_gb=1e-6)

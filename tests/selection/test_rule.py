@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 
-from sjft_tf.selection import deepest_count, entropy, expand_counts, levels_of, outcome
+from sjft_tf.errors import InputError
+from sjft_tf.selection import deepest_k, entropy, expand_counts, levels_of, outcome
 
 RULE = {"k0": 100, "sigma0": 4, "sigma1": 2, "delta": 0.1, "max_k": 10**6}
 # Specification 6.2: probabilities, true class, entropy, next K, with K_0 = K = 100.
@@ -46,7 +47,7 @@ def test_trajectories_of_the_specification():
         seen_uncertain.append(int(uncertain[0]))
     assert seen_wrong == [300, 1500, 2700, 3900, 5100]
     assert seen_uncertain == [100, 300, 500, 700, 900]
-    assert deepest_count(300, 4, 2, 5) == 5100
+    assert deepest_k(k0=300, rounds=5) == 5100
 
 
 def test_levels_of_the_specification():
@@ -60,8 +61,8 @@ def test_levels_of_the_specification():
             counts.append(expand_counts(counts[-1], np.array([entropies]), np.array([correct]), **rule))
         assert np.ravel(counts).tolist() == [300 * level for level in levels]
         assert levels_of(np.ravel(counts), 300).tolist() == levels
-    assert deepest_count(300, 4, 2, 5, level_cap=10) == 3000
-    assert deepest_count(300, 4, 2, 2, level_cap=10) == 1500
+    assert deepest_k(k0=300, rounds=5, level_cap=10) == 3000
+    assert deepest_k(k0=300, rounds=2, level_cap=10) == 1500
 
 
 def test_levels_of_lists_cut_short_are_rounded_up():
@@ -97,3 +98,10 @@ def test_large_counts_do_not_overflow():
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_certain_probabilities_have_no_entropy(probability):
     assert entropy(np.array([[probability, 1 - probability]])).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("wrong", [{"k0": 0}, {"rounds": 0}, {"sigma0": -1}, {"sigma1": -1}])
+def test_a_depth_of_nothing_is_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(InputError, match=f"^{name} is {value}; it must be"):
+        deepest_k(**{"k0": 300, "rounds": 5, **wrong})

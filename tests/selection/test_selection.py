@@ -20,9 +20,8 @@ def labels(rng):
     return rng.choice(4, 30, p=[0.5, 0.3, 0.15, 0.05])
 
 
-def _drawn(selection, target, **step):
-    uniforms = np.linspace(0, 1, 500, endpoint=False)
-    return selection.draw(np.full(500, target), uniforms, **step)
+def _drawn(selection, target):
+    return selection.draw(np.full(500, target), np.linspace(0, 1, 500, endpoint=False))
 
 
 def test_selective_draws_uniformly_from_the_first_k(table):
@@ -41,14 +40,6 @@ def test_k_grows_by_the_rule_and_stops_at_the_tables_width(table, caplog):
     assert selection.round == 1
     assert "cap" in caplog.text and "width 20" in caplog.text
     assert set(_drawn(selection, 1)) == set(table.indices[1, :12])
-
-
-def test_new_k_holds_from_its_first_step(table):
-    selection = Selection(table, k0=4)
-    selection.advance(np.zeros(5), np.zeros(5, bool), first_step=10)
-    assert set(_drawn(selection, 0, step=9)) == set(table.indices[0, :4])
-    assert set(_drawn(selection, 0, step=10)) == set(table.indices[0])
-    assert set(_drawn(selection, 0)) == set(table.indices[0])
 
 
 def test_random_draws_as_many_distinct_images_as_are_in_reach_and_only_adds(table):
@@ -89,12 +80,11 @@ def test_k_stops_at_the_level_cap(caplog):
     assert Selection(table, k0=3999, level_cap=10).max_k == 4000
 
 
-def test_levels_are_k_over_k0_by_step_and_none_without_a_table(table):
+def test_levels_are_k_over_k0_and_none_without_a_table(table):
     selection = Selection(table, k0=8)
-    selection.advance(np.array([0.0, 1.0, 0.0, 0.0, 0.0]), np.array([False, True, True, True, True]), first_step=10)
+    assert selection.levels.tolist() == [1] * 5
+    selection.advance(np.array([0.0, 1.0, 0.0, 0.0, 0.0]), np.array([False, True, True, True, True]))
     assert selection.levels.tolist() == [3, 3, 1, 1, 1]  # 20 of a list of 20, and 24 cut to 20
-    assert selection.levels_at(step=9).tolist() == [1] * 5
-    assert selection.levels_at(step=10).tolist() == [3, 3, 1, 1, 1]
     assert Selection(table, k0=50).levels.tolist() == [1] * 5
     assert Selection(None, mode="none").levels is None
 
@@ -152,58 +142,48 @@ OPTIONS = {"k0": 2, "sigma0": 3, "n_source": 30, "level_cap": 6, "min_per_class"
 
 
 @pytest.mark.parametrize("mode", ["selective", "random", "all", "none"])
-def test_a_restored_selection_goes_on_as_if_never_interrupted(table, labels, mode, rng, tmp_path):
+def test_a_restored_selection_continues_as_if_never_interrupted(table, labels, mode, rng, tmp_path):
     def fresh():
         return Selection(table, mode=mode, source_labels=labels, **OPTIONS)
 
     outcomes = [(rng.random(5) * 0.2, rng.random(5) < 0.6) for _ in range(4)]
     straight = fresh()
-    for number, (entropies, correct) in enumerate(outcomes):
+    for entropies, correct in outcomes:
         np.savez(tmp_path / "state.npz", **straight.state())
         interrupted = fresh()
-        interrupted.advance(np.zeros(5), np.zeros(5, bool), first_step=3)  # forgotten
+        interrupted.advance(np.zeros(5), np.zeros(5, bool))  # forgotten
         interrupted.restore(np.load(tmp_path / "state.npz", allow_pickle=False))
         for selection in (straight, interrupted):
-            selection.advance(entropies, correct, first_step=10 * (number + 1))
+            selection.advance(entropies, correct)
         assert (interrupted.round, interrupted.reachable) == (straight.round, straight.reachable)
         np.testing.assert_array_equal(interrupted.counts, straight.counts)
-        steps = [] if mode == "none" else [None, 0, 9, 10, 15, 40]
-        for step in steps:
-            for target in range(5):
-                np.testing.assert_array_equal(
-                    _drawn(interrupted, target, step=step), _drawn(straight, target, step=step)
-                )
-    assert {name: array.dtype for name, array in straight.state().items()} == {
-        "first_steps": "int64",
-        "counts": "int32",
-    }
+        for target in range(0 if mode == "none" else 5):
+            np.testing.assert_array_equal(_drawn(interrupted, target), _drawn(straight, target))
+    assert {name: array.dtype for name, array in straight.state().items()} == {"round": "int64", "counts": "int32"}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"counts": np.full((2, 6), 4)}, "for 6 target images, not 5"),
-        ({"counts": np.full((2, 0), 4)}, "for 0 target images, not 5"),
-        ({"counts": np.array([[4] * 5, [4, 4, -4, 4, 4]])}, "K shrinks"),
-        ({"counts": np.array([[4] * 5, [-(2**31)] * 5], np.int32)}, "K shrinks"),
-        ({"counts": np.array([[4] * 5, [4, 4, 4, 4, 21]])}, "passes 20"),
-        ({"counts": np.array([[3] * 5, [4] * 5])}, "first round is not 4"),
-        ({"counts": np.full((2, 5), 4.0)}, "float64, not integers"),
-        ({"counts": np.full((3, 5), 4)}, "its shapes"),
-        ({"counts": np.full(5, 4)}, "its shapes"),
-        ({"first_steps": np.array([0, -7])}, "first steps are negative"),
-        ({"first_steps": np.array([2, 7])}, "begin with 0"),
-        ({"first_steps": np.array(["a", "b"])}, "not integers"),
-        ({"first_steps": np.empty(0, int), "counts": np.empty((0, 5), int)}, "its shapes"),
+        ({"counts": np.full(6, 4)}, "for 6 target images, not 5"),
+        ({"counts": np.empty(0, int)}, "for 0 target images, not 5"),
+        ({"counts": np.array([4, 4, -4, 4, 4])}, "K leaves 4 to 20"),
+        ({"counts": np.array([4, 4, 4, 4, 21])}, "K leaves 4 to 20"),
+        ({"counts": np.array([4, 4, 4, 4, 8]), "round": np.array(0)}, "K leaves 4 to 4"),
+        ({"counts": np.full(5, 4.0)}, "float64, not integers"),
+        ({"counts": np.full((2, 5), 4)}, "its shapes"),
+        ({"round": np.array([1])}, "its shapes"),
+        ({"round": np.array(-1)}, "its round is -1"),
+        ({"round": np.array("a")}, "not integers"),
     ],
 )
 def test_a_damaged_state_is_refused_and_changes_nothing(table, change, message):
     selection = Selection(table, k0=4)
-    selection.advance(np.zeros(5), np.arange(5) > 2, first_step=7)
+    selection.advance(np.zeros(5), np.arange(5) > 2)
     state = selection.state()
     with pytest.raises(InputError, match=message):
         selection.restore({**state, **change})
-    with pytest.raises(InputError, match="its shapes"):
+    with pytest.raises(InputError, match="not integers"):
         selection.restore({})
     np.testing.assert_array_equal(selection.state()["counts"], state["counts"])
     selection.restore(state)
@@ -233,3 +213,21 @@ def test_a_table_of_another_source_is_noticed(table):
         Selection(table, mode="random", n_source=10)
     with pytest.raises(InputError, match="source_labels has 29 entries, but the neighbor table names image 29"):
         Selection(table, min_per_class=1, source_labels=np.zeros(29, int))
+
+
+def test_a_table_of_another_domain_of_equal_size_is_refused(table):
+    class Images:
+        def __init__(self, n, content):
+            self.n, self.content, self.name = n, content, content
+
+        def __len__(self):
+            return self.n
+
+        def fingerprint(self):
+            return self.content
+
+    known = table.of(Images(5, "flowers"), Images(30, "tiny"))
+    Selection(known, k0=4).check(Images(5, "flowers"), Images(30, "tiny"))
+    with pytest.raises(InputError, match="another target than dogs"):
+        Selection(known, k0=4).check(Images(5, "dogs"))
+    Selection(None, mode="none").check(Images(5, "dogs"))

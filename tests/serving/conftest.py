@@ -4,8 +4,6 @@ import io
 import json
 import os
 import pathlib
-import subprocess
-import sys
 from collections.abc import Callable
 
 import keras
@@ -82,16 +80,12 @@ def pictures() -> list[bytes]:
 
 
 @pytest.fixture
-def run_alone(tmp_path: pathlib.Path) -> Callable[..., dict]:
+def run_alone(forked, tmp_path: pathlib.Path) -> Callable[..., dict]:
     """Runs a script in a process of its own, away from this package; the script prints one JSON object."""
 
     def run(script: str, *arguments: str | os.PathLike) -> dict:
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        finished = subprocess.run(
-            [sys.executable, "-c", script, *map(str, arguments)],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert finished.returncode == 0, finished.stderr
-        return json.loads(finished.stdout)
+        finished = forked(script, *arguments, folder=tmp_path)
+        assert finished.wait() == 0, finished.errors
+        return json.loads(finished.output)
 
     return run

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -84,13 +82,12 @@ def test_a_new_export_replaces_all_of_the_old_one_and_nothing_else(joint_model, 
     assert not (tmp_path / "saved_model" / "1" / "stale").exists()
 
 
-def test_a_killed_export_leaves_whole_files_and_the_next_one_cleans_up(joint_model, class_names, tmp_path):
+def test_a_killed_export_leaves_whole_files_and_the_next_one_cleans_up(joint_model, class_names, forked, tmp_path):
     path, second = tmp_path / "export", tmp_path / "second.keras"
     export_classifier(joint_model(), path, class_names=class_names)
     joint_model().save(second)
-    call = [sys.executable, "-c", KILLED, str(path), str(second)]
-    killed = subprocess.run(call, capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = forked(KILLED, path, second)
+    assert killed.wait() == -signal.SIGKILL, killed.errors
     assert keras.models.load_model(path / "model.keras").output_shape == (None, 3)
     assert json.loads((path / "class_names.json").read_text()) == ["x", "y", "z"]
     assert list((path / "saved_model").iterdir()) == []

@@ -1,8 +1,6 @@
 """The SavedModel as its clients see it: TensorFlow alone, and a session such as TensorFlow Serving runs."""
 
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -86,16 +84,20 @@ def test_the_size_of_a_plain_gray_image_plays_no_part(signatures, model, encode)
     np.testing.assert_allclose(answers["probabilities"], np.repeat(expected, len(gray), axis=0), atol=1e-5)
 
 
-def saved_model_cli(*arguments):
+@pytest.fixture
+def saved_model_cli(forked):
     """The tool of that name; it runs signatures in a session, as TensorFlow Serving does."""
-    call = "import sys; from tensorflow.python.tools.saved_model_cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", call, *map(str, arguments)]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout
+
+    def call(*arguments):
+        program = "import sys; from tensorflow.python.tools.saved_model_cli import main; sys.exit(main())"
+        finished = forked(program, *arguments)
+        assert finished.wait() == 0, finished.errors
+        return finished.output
+
+    return call
 
 
-def test_saved_model_cli_runs_the_bytes_signature(exported, pictures, expected, tmp_path):
+def test_saved_model_cli_runs_the_bytes_signature(exported, pictures, expected, saved_model_cli, tmp_path):
     np.save(tmp_path / "image_bytes.npy", np.array([*pictures, b"broken"], object), allow_pickle=True)
     saved_model_cli(
         "run", "--dir", exported / "saved_model" / "1", "--tag_set", "serve", "--signature_def", "serving_default",
@@ -105,7 +107,7 @@ def test_saved_model_cli_runs_the_bytes_signature(exported, pictures, expected, 
     assert np.load(tmp_path / "valid.npy").tolist() == [True] * len(pictures) + [False]
 
 
-def test_saved_model_cli_shows_two_signatures_and_only_ops_that_need_no_python(exported):
+def test_saved_model_cli_shows_two_signatures_and_only_ops_that_need_no_python(exported, saved_model_cli):
     text = saved_model_cli("show", "--dir", exported / "saved_model" / "1", "--tag_set", "serve", "--all")
     tensors = {}
     for section in re.split(r"signature_def\['", text.partition("The MetaGraph")[0])[1:]:

@@ -11,9 +11,8 @@ import pytest
 from sjft_tf import config
 from sjft_tf.domains import ImageFolder
 from sjft_tf.images import center_view, decode
-from sjft_tf.run_folder import RunFolder
-from sjft_tf.stages import Run
 from sjft_tf.stages.fuse import common, fusion_of, opened
+from sjft_tf.workspace import RunFolder, Workspace, model_of_round
 
 
 def state(folder: pathlib.Path) -> dict[str, tuple[int, int]]:
@@ -51,10 +50,11 @@ def views(image_folders):
 @pytest.fixture(scope="module")
 def rounds(finished, views):
     """Each round's probabilities of the test images."""
-    run, answers = Run(config.load_experiment(finished / "config.yaml"), RunFolder(finished)), []
+    run, answers = Workspace(config.load_experiment(finished / "config.yaml"), RunFolder(finished)), []
     for number in range(2):
-        run.model.load_weights(run.folder.weights(number))
-        answers.append(keras.ops.convert_to_numpy(keras.ops.softmax(run.model(views, training=False)["target"])))
+        answers.append(
+            keras.ops.convert_to_numpy(keras.ops.softmax(model_of_round(run, number)(views, training=False)["target"]))
+        )
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
     return answers
 

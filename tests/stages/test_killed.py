@@ -2,56 +2,17 @@
 
 import json
 import pathlib
+import random
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 
-from sjft_tf.run_folder import RunFolder
+from sjft_tf.workspace import RunFolder
 
-# Imports once and forks for each start, which saves ten times the import of TensorFlow.
-KILLER = """
-import os, pathlib, random, signal, sys, time
-import sjft_tf.stages
-from sjft_tf.cli import main
-
-config, out, kills = sys.argv[1], sys.argv[2], int(sys.argv[3])
-checkpoint, dice = pathlib.Path(out, "checkpoints", "under-way.npz"), random.Random(7)
-
-def changed():
-    try:
-        return checkpoint.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
-
-killed = 0
-while True:
-    child = os.fork()
-    if child == 0:
-        sys.stdout = sys.stderr
-        try:
-            main(["train", config, "--out", out])
-        except SystemExit as ended:
-            os._exit(ended.code or 0)
-    seen, left = changed(), dice.randint(1, 2)
-    while killed < kills and os.waitpid(child, os.WNOHANG) == (0, 0):
-        if changed() != seen:
-            seen, left = changed(), left - 1
-        if left == 0:
-            time.sleep(dice.random() * 0.1)
-            os.kill(child, signal.SIGKILL)
-            break
-        time.sleep(0.001)
-    status = os.waitpid(child, 0)[1]
-    if not os.WIFSIGNALED(status):
-        break
-    killed += 1
-print(killed, os.waitstatus_to_exitcode(status))
-"""
+TRAIN = "from sjft_tf.cli import main; main()"
 SETTINGS = "training: {steps_per_round: 12, batch_size: 8, iter_size: 2, learning_rate: 0.05, checkpoint_every: 1}"
 
 
@@ -81,11 +42,31 @@ def assert_same_training(one: pathlib.Path, other: pathlib.Path, trained_weights
                 np.testing.assert_array_equal(a[name], b[name])
 
 
-def test_ten_kills_at_random_moments_change_no_bit(config, unharmed, trained_weights):
-    out = config.parent / "killed"
-    command = [sys.executable, "-c", KILLER, config, out, "10"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=1200)
-    assert result.stdout.split() == ["10", "0"], result.stderr[-3000:]
+def run_and_kill(training, checkpoint: pathlib.Path, dice: random.Random) -> int:
+    """Kill it at a random moment after its first or second checkpoint; the exit status."""
+
+    def changed() -> int:
+        return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+
+    seen, left = changed(), dice.randint(1, 2)
+    while left and training.wait(0.001) is None:
+        if changed() != seen:
+            seen, left = changed(), left - 1
+    if not left:
+        training.wait(dice.random() * 0.1)
+        training.process.kill()
+    return training.wait()
+
+
+@pytest.mark.arithmetic
+def test_ten_kills_at_random_moments_change_no_bit(config, unharmed, forked, trained_weights):
+    out, dice, statuses = config.parent / "killed", random.Random(7), []
+    while statuses.count(-signal.SIGKILL) < 10:
+        training = forked(TRAIN, "train", config, "--out", out)
+        statuses.append(run_and_kill(training, RunFolder(out).checkpoint, dice))
+        assert statuses[-1] == -signal.SIGKILL, training.errors[-3000:]
+    last = forked(TRAIN, "train", config, "--out", out)
+    assert last.wait() == 0, last.errors[-3000:]
     assert_same_training(unharmed, out, trained_weights)
     # the history, too: each loss is a mean over the steps since the last checkpoint
     histories = [[{**entry, "seconds": 0} for entry in RunFolder(path).read_history()] for path in (unharmed, out)]
@@ -93,23 +74,19 @@ def test_ten_kills_at_random_moments_change_no_bit(config, unharmed, trained_wei
     assert not list((out / "checkpoints").glob("*.npz")) and not list(out.rglob(".*.tmp-*"))
 
 
-def test_sigterm_saves_the_steps_done_and_ends_with_its_own_code(config):
+def test_sigterm_saves_the_steps_done_and_ends_with_its_own_code(config, forked):
     out = config.parent / "preempted"
-    checkpoint = out / "checkpoints" / "under-way.npz"
+    checkpoint = RunFolder(out).checkpoint
     settings = ("training.steps_per_round=1000000", "training.checkpoint_every=50")
-    command = [sys.executable, "-m", "sjft_tf.cli", "train", config, "--out", out]
-    process = subprocess.Popen(
-        [*command, *(part for setting in settings for part in ("--set", setting))],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while not checkpoint.exists() and process.poll() is None:
-        time.sleep(0.01)
+    sets = (part for setting in settings for part in ("--set", setting))
+    training = forked(TRAIN, "train", config, "--out", out, *sets)
+    while not checkpoint.exists() and training.wait(0.01) is None:
+        pass
     asked = time.time_ns()
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=300)
-    assert process.returncode == 75
-    assert said.splitlines()[-1] == "sjft-tf: stopped by SIGTERM; the same command goes on from here"
+    training.process.terminate()
+    assert training.wait(300) == 75
+    assert training.errors.splitlines()[-1] == "sjft-tf: stopped by SIGTERM; the same command resumes from here"
     assert checkpoint.stat().st_mtime_ns > asked
     with np.load(checkpoint) as saved:
-        round_, step, _ = json.loads(str(saved["position"]))
-    assert round_ == 0 and step >= 50
+        position = json.loads(str(saved["position"]))
+    assert position["round"] == 0 and position["step"] >= 50

@@ -7,18 +7,11 @@ import pytest
 
 from sjft_tf.config import parse_experiment
 from sjft_tf.domains import ImageFolder
-from sjft_tf.files import write_json
 from sjft_tf.images import decode
-from sjft_tf.reporting import Certificate
 from sjft_tf.retrieval import NeighborTable
-from sjft_tf.run_folder import RunFolder
-from sjft_tf.stages.progress_page import report_progress
-from sjft_tf.stages.report import borrowing_of, certificate_of
-from sjft_tf.stages.run import Run
-
-CERTIFIED = {
-    "recall": 0.993, "low": 0.990, "high": 0.995, "n_targets": 200, "max_k": 850, "candidates": 1600, "min_recall": 0.95,
-}  # fmt: skip
+from sjft_tf.stages.gallery import borrowing_of
+from sjft_tf.stages.report import report_progress
+from sjft_tf.workspace import Rounds, RunFolder, Workspace
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +31,7 @@ def test_borrowing_is_counted_from_the_lists_and_hubs_are_their_images(rng, sour
     assert found.occurrences.tolist() == expected
     most = sorted(range(n_source), key=lambda image: -expected[image])
     most = [image for image in most if expected[image]][: len(found.hubs)]
-    assert [hub.n_targets for hub in found.hubs] == [expected[image] for image in most]
+    assert [hub.detail for hub in found.hubs] == [f"neighbor of {expected[image]} of 9 target images" for image in most]
     for hub, image, encoded in zip(found.hubs, most, source.encoded(np.array(most)), strict=True):
         assert hub.label == source.class_names[source.labels[image]]
         np.testing.assert_array_equal(hub.image, decode(encoded).numpy())
@@ -48,26 +41,10 @@ def test_borrowing_is_counted_from_the_lists_and_hubs_are_their_images(rng, sour
         assert size == pytest.approx((source.labels == list(source.class_names).index(name)).mean())
 
 
-def run_with(path, figures):
-    folder = RunFolder(path)
-    write_json(folder.retrieval, {"made_from": "now", **figures})
-    return types.SimpleNamespace(folder=folder, neighbors_hash="now")
-
-
-def test_a_certificate_is_read_whatever_else_is_said_beside_it(tmp_path):
-    run = run_with(tmp_path, {"certificate": {**CERTIFIED, "seed": 3}})
-    assert certificate_of(run) == Certificate(**CERTIFIED)
-
-
-@pytest.mark.parametrize("figures", [{}, {"certificate": None}, {"certificate": CERTIFIED, "made_from": "before"}])
-def test_an_exact_search_and_another_table_have_no_certificate(tmp_path, figures):
-    assert certificate_of(run_with(tmp_path, figures)) is None
-
-
 @pytest.fixture
 def in_training(tmp_path, config_text):
     """A run of two rounds after its first, and the arrays of that."""
-    run = Run(parse_experiment(config_text), RunFolder(tmp_path / "run"))
+    run = Workspace(parse_experiment(config_text), RunFolder(tmp_path / "run"))
     run.folder.path.mkdir()
     entry = {
         "round": 0, "k_min": 2, "k_mean": 2.0, "k_max": 2, "reachable": 17, "n_wrong": 4, "n_uncertain": 8,
@@ -75,9 +52,8 @@ def in_training(tmp_path, config_text):
         "val_mean_class_accuracy": 0.5, "val_accuracy": 0.5, "seconds": 3.0, "warnings": ["Only 17 are in reach."],
         "loss_curve": {"step": [1, 2, 3], "target": [1.1, 1.0, 0.9], "source": [1.4, 1.3, 1.2]},
     }  # fmt: skip
-    run.folder.write_history([entry])
     arrays = {"counts": np.full(12, 2), "entropies": np.linspace(0.2, 1, 12), "correct": np.arange(12) > 3}
-    return run, [arrays]
+    return run, Rounds("now", [arrays], [entry])
 
 
 def test_a_page_is_written_while_training_goes_on(in_training):
@@ -86,19 +62,16 @@ def test_a_page_is_written_while_training_goes_on(in_training):
     run.folder.record_stage("report", "an earlier training", 1.0)
     report_progress(run, rounds)
     page = run.folder.report.read_text()
-    assert "after round 1 of 2; training goes on" in page and "Only 17 are in reach." in page
+    assert "after round 1 of 2; training continues" in page and "Only 17 are in reach." in page
     assert list(json.loads(run.folder.stages.read_text())) == ["describe"]  # so that `report` makes the final page
     assert sorted(path.name for path in run.folder.path.iterdir() if path.is_file()) == [
-        "history.jsonl", "report.html", "stages.json",
+        "report.html", "stages.json",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("damaged", ["history", "rounds"])
-def test_a_page_that_cannot_be_written_does_not_stop_training(in_training, caplog, damaged):
+def test_a_page_that_cannot_be_written_does_not_stop_training(in_training, caplog):
     run, rounds = in_training
-    if damaged == "history":
-        run.folder.history.write_text("{")
     with caplog.at_level(logging.WARNING):
-        report_progress(run, [{}] if damaged == "rounds" else rounds)
+        report_progress(run, rounds._replace(arrays=[{}]))
     assert "the report page after round 1 could not be written" in caplog.text
     assert not run.folder.report.exists()

@@ -1,5 +1,6 @@
 """Every way of describing and searching, by configuration alone; each gives the table that its rooms give."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ from sjft_tf.descriptors import (
     AlexNetBank,
     ConvolutionBank,
     FeatureDescriber,
+    GaborBank,
     HistogramDescriber,
     KerasBank,
     PooledFeatures,
@@ -16,7 +18,8 @@ from sjft_tf.descriptors import (
 )
 from sjft_tf.domains import ImageFolder
 from sjft_tf.models import build_trunk
-from sjft_tf.retrieval import search_exact, squared_distance
+from sjft_tf.retrieval import search_exact, squared_distance, symmetric_kl
+from sjft_tf.retrieval.specificity import Specificity
 
 SIZE = 32
 
@@ -58,7 +61,7 @@ def search(sjft, tmp_path, config_text, *settings, arguments=()):
 
 
 def assert_exact(found, bank, domains, bins):
-    expected = search_exact(*descriptors(bank, domains, bins), bank.channel_weights, max_k=found["indices"].shape[1])
+    expected = search_exact(*descriptors(bank, domains, bins), bank.channel_weights, depth=found["indices"].shape[1])
     np.testing.assert_array_equal(found["indices"], expected.indices)
     np.testing.assert_array_equal(found["divergences"], expected.divergences)
 
@@ -95,9 +98,10 @@ def test_layers_of_a_keras_network_by_config(sjft, tmp_path, config_text, domain
 def test_pooled_features_by_config(sjft, tmp_path, config_text, domains, net):
     found = search(sjft, tmp_path, config_text, *of_keras(net[1], "pooled"))
     describer = FeatureDescriber(PooledFeatures(net[0]), image_size=SIZE)
-    distances = squared_distance(*(describer.describe(domain) for domain in domains)).astype(np.float32)
-    order = np.argsort(distances, axis=1, kind="stable")[:, : found["indices"].shape[1]]
-    np.testing.assert_array_equal(found["indices"], order)
+    distances = squared_distance(*(describer.describe(domain) for domain in domains))
+    held = np.take_along_axis(distances, found["indices"], axis=1)
+    np.testing.assert_allclose(held, np.sort(distances, axis=1)[:, : held.shape[1]], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found["divergences"], held, rtol=1e-5, atol=1e-6)
     assert not (tmp_path / "run" / "bin_edges.npz").exists()
 
 
@@ -118,10 +122,21 @@ def test_scann_by_config_has_a_certificate(sjft, tmp_path, config_text):
     pytest.importorskip("scann")
     exact = search(sjft, tmp_path / "exact", config_text) if (tmp_path / "exact").mkdir() is None else None
     found = search(sjft, tmp_path, config_text, "retrieval.method=scann", "retrieval.dimensions=12")
-    np.testing.assert_array_equal(found["indices"], exact["indices"])  # the candidates are the whole source
-    np.testing.assert_array_equal(found["divergences"], exact["divergences"])
+    np.testing.assert_allclose(found["divergences"], exact["divergences"], rtol=1e-5)  # all images are candidates
     certificate = json.loads((tmp_path / "run" / "retrieval.json").read_text())["certificate"]
     assert certificate["recall"] == 1 and certificate["min_recall"] == 0.95 and certificate["n_targets"] == 12
+
+
+def test_a_search_says_how_specific_its_lists_are(sjft, tmp_path, config_text, domains, caplog):
+    found = search(sjft, tmp_path, config_text, "retrieval.max_k=5")
+    bank = GaborBank()
+    matrix = symmetric_kl(*descriptors(bank, domains, 4), bank.channel_weights)  # 12 x 24: smaller than the sample
+    depth, labels = 2, domains[0].labels
+    expected = Specificity.of(found["indices"], labels, len(domains[1]), depth=depth, divergences=matrix)
+    told = Specificity(**json.loads((tmp_path / "run" / "retrieval.json").read_text())["specificity"])
+    assert told.own_share == pytest.approx(expected.own_share, abs=1e-5)
+    assert dataclasses.replace(told, own_share=0) == dataclasses.replace(expected, own_share=0)
+    assert told.words() in caplog.text
 
 
 def test_a_search_on_a_beam_runner_is_the_local_one(sjft, tmp_path, config_text):

@@ -1,13 +1,13 @@
 """The whole run on drawn images: what it leaves, that it repeats itself, that it goes on where it was killed."""
 
+import html
 import json
-import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
@@ -17,7 +17,8 @@ from sjft_tf import config
 from sjft_tf.cli import main
 from sjft_tf.domains import ImageFolder
 from sjft_tf.images import center_view, decode
-from sjft_tf.run_folder import RunFolder
+from sjft_tf.retrieval.specificity import Specificity
+from sjft_tf.workspace import RunFolder
 
 OUTPUTS = ("bin_edges.npz", "neighbors.npz", "selection/round-0.npz", "selection/round-1.npz", "predictions.npz",
            "metrics.json", "confusion.csv", "per_class.csv")  # fmt: skip
@@ -62,6 +63,8 @@ def test_run_leaves_every_artifact_and_says_where(finished):
     metrics = json.loads((run / "metrics.json").read_text())
     assert [entry["round"] for entry in metrics["test"]["rounds"]] == [0, 1]
     assert f"accuracy {metrics['test']['final']['accuracy']:.1%}" in result.stdout
+    lists = Specificity(**json.loads((run / "retrieval.json").read_text())["specificity"])
+    assert lists.depth == 2 and lists.words() in html.unescape((run / "report.html").read_text())
     history = RunFolder(run).read_history()
     with np.load(run / "selection/round-0.npz") as round0, np.load(run / "selection/round-1.npz") as round1:
         wrong = int((~round0["correct"]).sum())
@@ -84,6 +87,59 @@ def test_metrics_are_those_of_the_exported_model_on_the_test_domain(finished, im
     hits = probabilities.argmax(-1) == test.labels
     assert final["accuracy"] == pytest.approx(hits.mean())
     assert final["mean_class_accuracy"] == pytest.approx(hits.reshape(3, 5).mean(1).mean())
+
+
+def test_the_best_round_by_validation_can_be_exported(sjft, finished, tmp_path, trained_weights):
+    path, run, _ = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    (out / "config.yaml").write_text((run / "config.yaml").read_text().replace("round: last", "round: best"))
+    rounds = RunFolder(run).read_history()
+    rounds[0]["val_mean_class_accuracy"], rounds[1]["val_mean_class_accuracy"] = 1.0, 0.0
+    RunFolder(out).write_history(rounds)
+    result = sjft("report", path, "--out", out, "--set", "export.round=best")
+    assert result.exit_code == 0, result.output
+    for folder, expected in ((run, [False, True]), (out, [True, False])):
+        kernel = keras.saving.load_model(folder / "export/model.keras").get_layer("target").kernel.numpy()
+        saved = [trained_weights(out, number).values() for number in (0, 1)]
+        assert [any(np.array_equal(kernel, array) for array in arrays) for arrays in saved] == expected
+    metrics = json.loads((out / "metrics.json").read_text())
+    first = metrics["test"]["rounds"][0]
+    assert (
+        metrics["exported_round"] == 0 and metrics["test"]["final"].items() >= {"accuracy": first["accuracy"]}.items()
+    )
+    with np.load(out / "predictions.npz") as saved:
+        assert (saved["probabilities"].argmax(-1) == saved["labels"]).mean() == pytest.approx(first["accuracy"])
+    card = (out / "export/README.md").read_text()
+    assert f"| mean class accuracy | {100 * first['mean_class_accuracy']:.1f} % |" in card
+    assert "| exported round | 1 |" in card
+    assert f"After 1 round the mean class accuracy on 15 test images is {first['mean_class_accuracy']:.1%}" in (
+        out / "report.html"
+    ).read_text().replace("\N{NO-BREAK SPACE}%", "%")
+
+
+def test_a_key_that_an_earlier_version_did_not_have_leaves_a_finished_run_valid(sjft, finished, tmp_path):
+    path, run, _ = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    text = (out / "config.yaml").read_text()
+    without = re.sub("  (hubness|divergence): .*\n|export:\n  round: last\n", "", text)
+    assert len(without.splitlines()) == len(text.splitlines()) - 4
+    (out / "config.yaml").write_text(without)
+    before = {
+        file: file.stat().st_mtime_ns for file in out.rglob("*.*") if file.name != "rejected.csv" and file.is_file()
+    }
+    result = sjft("run", path, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+
+
+def test_a_run_folder_of_the_version_before_is_refused_with_a_reason(sjft, finished, tmp_path):
+    path, run, _ = finished
+    out = shutil.copytree(run, tmp_path / "run")
+    text = (out / "config.yaml").read_text().replace("  smoothing: authors\n", "  epsilon: 2.2204e-16\n")
+    (out / "config.yaml").write_text(text)
+    result = sjft("run", path, "--out", out)
+    assert result.exit_code == 2
+    assert "unknown key 'retrieval.epsilon'; retrieval.smoothing takes its place" in result.stderr
 
 
 def test_tensorboard_has_every_round(finished):
@@ -130,17 +186,16 @@ def test_the_same_seed_gives_the_same_outputs_and_another_seed_others(sjft, fini
     )
 
 
-def test_killed_when_the_metrics_appear_the_same_command_finishes_with_the_same_outputs(sjft, finished, tmp_path):
+def test_killed_when_the_metrics_appear_the_same_command_finishes_with_the_same_outputs(
+    sjft, forked, finished, tmp_path
+):
     path, run, _ = finished
     out = tmp_path / "run"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sjft_tf.cli", "run", str(path), "--out", str(out)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    while not (out / "metrics.json").exists() and process.poll() is None:
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    killed = forked("from sjft_tf.cli import main; main()", "run", path, "--out", out)
+    while not (out / "metrics.json").exists() and killed.wait(0.002) is None:
+        pass
+    killed.process.kill()
+    assert killed.wait() == -signal.SIGKILL, killed.errors
     result = sjft("run", path, "--out", out)
     assert result.exit_code == 0, result.output
     _assert_same_outputs(run, out)
@@ -178,12 +233,12 @@ def test_training_that_diverges_is_one_line_and_leaves_no_round(sjft, finished, 
     result = sjft("--quiet", "train", path, "--out", tmp_path / "run", "--set", "training.learning_rate=1e30")
     assert result.exit_code == 2
     (line,) = result.stderr.strip().splitlines()
-    assert "diverged in round 1" in line and "training.learning_rate is 1e+30" in line
+    assert "diverged in round 1" in line and "the learning rate is 1e+30" in line
     assert not list((tmp_path / "run").glob("checkpoints/*")) and not list((tmp_path / "run").glob("selection/*"))
 
 
 def test_a_round_draws_the_same_dropout_however_it_was_reached(finished):
-    from sjft_tf.stages.fitting import start_afresh
+    from sjft_tf.training.callbacks.restart import restart
 
     def answers(seed, before):
         image = keras.Input((4,))
@@ -191,7 +246,7 @@ def test_a_round_draws_the_same_dropout_however_it_was_reached(finished):
         model.compile(keras.optimizers.SGD())
         for _ in range(before):
             model(np.ones((8, 4)), training=True)
-        start_afresh(model, 0, seed)
+        restart(model, 0, seed)
         return np.array(model(np.ones((8, 4)), training=True))
 
     np.testing.assert_array_equal(answers((0, 1), before=0), answers((0, 1), before=3))
@@ -204,7 +259,7 @@ def test_other_arms_train_and_evaluate(sjft, finished, tmp_path, mode):
     result = sjft("--quiet", "run", path, "--out", tmp_path / "run", "--set", f"selection.mode={mode}")
     assert result.exit_code == 0, result.output
     history = RunFolder(tmp_path / "run").read_history()
-    assert (history[0]["source_loss"] is None) == (mode == "none")
+    assert ("source_loss" in history[0]) == (mode != "none")
     assert (tmp_path / "run" / "neighbors.npz").exists() == (mode == "random")
     assert config.load_experiment(tmp_path / "run" / "config.yaml").selection.mode == mode
 
@@ -241,3 +296,20 @@ def test_help_and_main_import_no_tensorflow(sjft):
     for command in main.commands:
         result = sjft(command, "--help")
         assert result.exit_code == 0 and "Usage:" in result.stdout
+
+
+def test_each_stage_is_run_again_by_a_setting_of_its_own_and_no_earlier_one(sjft, finished, tmp_path):
+    path, run, _ = finished
+    settings = {  # what is recomputed after each of these changes, first of all
+        "evaluation.view=flip": "evaluate", "training.momentum=0.5": "train", "retrieval.smoothing=0.5": "search",
+        "descriptor.fine_bins=200": "describe",
+    }  # fmt: skip
+    for number, (setting, first) in enumerate(settings.items()):
+        out = shutil.copytree(run, tmp_path / str(number))
+        (out / "config.yaml").unlink()
+        (out / "config.yaml").write_text(sjft("show-config", path, "--set", setting).stdout)
+        before = json.loads((out / "stages.json").read_text())
+        assert sjft("--quiet", "evaluate", path, "--out", out, "--set", setting).exit_code == 0
+        after = json.loads((out / "stages.json").read_text())
+        recomputed = [stage for stage in after if before[stage]["made_from"] != after[stage]["made_from"]]
+        assert recomputed == ["describe", "search", "train", "evaluate"][-len(recomputed) :] and recomputed[0] == first

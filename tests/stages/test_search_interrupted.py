@@ -3,7 +3,6 @@
 import random
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -20,30 +19,29 @@ def slow_replace(*paths):
     replace(*paths)
     time.sleep(0.03)
 os.replace = slow_replace
-from sjft_tf import cli, stages
-sys.stdin.readline()
-cli.main(["--quiet", "search", *sys.argv[1:]])
+from sjft_tf import cli, pipeline
+open(sys.argv.pop(), "w").close()
+cli.main()
 """
 
 
-class Search:
-    """A search in a process of its own, with a store; the program is loaded, and waits for a word to begin."""
+@pytest.fixture
+def search(forked, config, tmp_path):
+    """`search(out, moment=None)`: a search with a store, killed so long after it began; its status and seconds."""
 
-    def __init__(self, config, out):
-        command = [sys.executable, "-c", SLOWLY, str(config), "--out", str(out), "--set", "descriptor.store=true"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    def search(out, moment=None):
+        begun = tmp_path / "begun"
+        begun.unlink(missing_ok=True)
+        settings = ("--set", "descriptor.store=true")
+        process = forked(SLOWLY, "--quiet", "search", config, "--out", out, *settings, begun)
+        while not begun.exists() and process.wait(0.001) is None:
+            pass
+        start = time.monotonic()
+        if process.wait(moment) is None:
+            process.process.kill()
+        return process.wait(), time.monotonic() - start
 
-    def run(self, kill_after=None):
-        """Begin, and kill it after so many seconds if it is not done by then; returns the exit status and the seconds."""
-        begun = time.monotonic()
-        self.process.stdin.write(b"go\n")
-        self.process.stdin.flush()
-        try:
-            self.process.wait(kill_after)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        self.process.stdin.close()
-        return self.process.wait(), time.monotonic() - begun
+    return search
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +51,18 @@ def config(tmp_path_factory, config_text):
     return path
 
 
-def test_ten_kills_at_random_moments_and_lost_shards(tmp_path, config):
-    expected, out, moments = tmp_path / "expected", tmp_path / "out", random.Random(0)
-    search, following = Search(config, expected), Search(config, out)  # the next one loads while one works
-    status, seconds = search.run()
+def test_ten_kills_at_random_moments_and_lost_shards(tmp_path, search):
+    expected, out, moments, kills = tmp_path / "expected", tmp_path / "out", random.Random(0), 0
+    status, seconds = search(expected)
     assert status == 0
-    kills = 0
     while kills < 10:
-        search, following = following, Search(config, out)
-        kills += search.run(kill_after=moments.uniform(0, 0.6 * seconds))[0] == -signal.SIGKILL
+        kills += search(out, moments.uniform(0, 0.6 * seconds))[0] == -signal.SIGKILL
         if (out / "neighbors.npz").exists():  # it was done before; something is lost, and work begins again
             assert_same(out, expected)
             (out / "neighbors.npz").unlink()
             for shard in moments.sample(sorted((out / "descriptors").iterdir()), moments.choice([1, 5])):
                 shard.unlink()
-    assert following.run()[0] == 0
+    assert search(out)[0] == 0
     assert len(list((out / "descriptors").iterdir())) == 6
     assert_same(out, expected)
     assert not list(out.rglob(".*.tmp-*")) and not (out / "search").exists()

@@ -1,107 +1,145 @@
-"""A checkpoint brings back everything that a step changes, or nothing."""
+"""A checkpoint brings back everything that a step changes, or nothing; a script that is killed resumes to the same bits."""
+
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 
 from sjft_tf.errors import InputError
-from sjft_tf.models.accumulation import JointModel
 from sjft_tf.selection import Selection
-from sjft_tf.training import (
-    Checkpoints,
-    NeighborExpansion,
-    Position,
-    joint_dataset,
-    joint_loss,
-    joint_sgd,
-    load_checkpoint,
-    save_checkpoint,
-    training_state,
-)
+from sjft_tf.training import Checkpoint, JointModel, NeighborExpansion, caffe_sgd, joint_dataset
+from sjft_tf.training.checkpoint import build_variables, read_checkpoint, restore, save_checkpoint, training_state
 
 
-def _model(width=8, seed=0):
+def _model(width=8, seed=0, kind=JointModel):
     """With dropout, whose seeds are part of the state, and batch normalization."""
     keras.utils.set_random_seed(seed)
     image = keras.Input((16, 16, 3))
     x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
     x = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(keras.layers.Dense(width)(x)))
     heads = {name: keras.layers.Dense(n, name=name)(x) for name, n in (("target", 3), ("source", 4))}
-    model = JointModel(image, heads)
+    model = kind(image, heads)
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 20)
-    model.compile(joint_sgd(schedule), joint_loss(), jit_compile=False)
+    loss = None if kind is JointModel else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(caffe_sgd(schedule), loss and {"target": loss, "source": loss}, jit_compile=False)
+    build_variables(model)
     return model
 
 
-def _fit(path, target, source, table, *, rounds=3, killed_after=None):
-    """Fit as the docstring of `Checkpoints` says; `killed_after` steps an exception comes."""
+# One process imports, and forks one child for each start; each kills itself after so many steps, in any round.
+SCRIPT = """
+import os, signal, sys
+import keras, numpy as np
+import sjft_tf.training as training
+from sjft_tf.domains import ImageFolder
+from sjft_tf.retrieval import NeighborTable
+from sjft_tf.selection import Selection
 
-    class Killer(keras.callbacks.Callback):
-        steps = 0
+class Killer(keras.callbacks.Callback):
+    steps = 0
 
-        def on_train_batch_end(self, batch, logs=None):
-            self.steps += 1
-            if self.steps == killed_after:
-                raise KeyboardInterrupt
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+        if self.steps == killed_after:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    model, selection = _model(), Selection(table, k0=2)
-    checkpoints, killer = Checkpoints(path, model, selection, every=2), Killer()
-    began = checkpoints.round, checkpoints.step
-    for number in range(checkpoints.round, rounds):
-        data = joint_dataset(
-            target, source, selection, steps=5, first_step=checkpoints.step, batch_size=4, iter_size=2, image_size=16
-        )  # fmt: skip
-        callbacks = [NeighborExpansion(selection, target), checkpoints, killer]
-        model.fit(data, epochs=number + 1, initial_epoch=number, callbacks=callbacks, verbose=0)
-    return began, model, selection
-
-
-def test_a_fit_killed_at_several_steps_ends_like_one_that_was_not(tmp_path, target, source, table):
-    began, unharmed, selection = _fit(tmp_path / "a.npz", target, source, table)
-    assert began == (0, 0)
-    seen = []
-    for killed_after in (3, 2, 4, 6, None):  # the second falls into a round that was entered in its middle
-        try:
-            began, model, other = _fit(tmp_path / "b.npz", target, source, table, killed_after=killed_after)
-        except KeyboardInterrupt:
-            continue
-        finally:
-            seen.append(load_checkpoint(tmp_path / "b.npz", _model(), Selection(table, k0=2)))
-    assert [(position.round, position.step) for position in seen] == [(0, 2), (0, 4), (1, 2), (2, 2), (3, 0)]
-    for one, another in zip(unharmed.variables, model.variables, strict=True):
-        np.testing.assert_array_equal(one, another, err_msg=one.path)
-    for one, another in zip(unharmed.optimizer.variables, model.optimizer.variables, strict=True):
-        np.testing.assert_array_equal(one, another, err_msg=one.path)
-    np.testing.assert_array_equal(selection.counts, other.counts)
-    assert selection.round == other.round == 3
-
-
-def test_notes_and_position_come_back(tmp_path, table):
-    model, selection = _model(), Selection(table, k0=2)
-    where = Position(1, 7, [[3, {"target_loss": 0.1}]])
-    save_checkpoint(tmp_path / "c.npz", training_state(model, selection), where, made_from="x")
-    assert load_checkpoint(tmp_path / "c.npz", _model(seed=1), Selection(table, k0=2), made_from="x") == where
-
-
-def test_what_cannot_be_gone_on_from_changes_nothing(tmp_path, table, caplog):
-    model, selection = _model(), Selection(table, k0=2)
-    path = tmp_path / "c.npz"
-    assert load_checkpoint(path, model, selection) is None
-    other = _model(seed=1)
-    save_checkpoint(path, training_state(other, selection), Position(1, 7), made_from="x")
-    before = [variable.numpy() for variable in model.variables]
-    assert load_checkpoint(path, model, selection, made_from="y") is None
-    assert load_checkpoint(path, model, selection, made_from="x", round=0) is None
-    path.write_bytes(path.read_bytes()[:-200])
-    assert load_checkpoint(path, model, selection, made_from="x") is None
-    assert "damaged" in caplog.text
-    for variable, values in zip(model.variables, before, strict=True):
-        np.testing.assert_array_equal(variable, values)
-
-
-def test_a_checkpoint_of_another_model_is_refused_in_one_line(tmp_path, table):
+def script(path):
+    keras.utils.set_random_seed(0)
+    target, source = ImageFolder(sys.argv[2]), ImageFolder(sys.argv[3])
+    table = NeighborTable(np.tile(np.arange(12, dtype=np.int32), (12, 1)), np.zeros((12, 12), np.float32))
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(x)))
+    trunk = keras.Model(image, x)
     selection = Selection(table, k0=2)
-    save_checkpoint(tmp_path / "c.npz", training_state(_model(width=9), selection), Position())
+    model = training.joint_model(trunk, target_classes=3, source_classes=4, iter_size=2)
+    model.compile(training.caffe_sgd(keras.optimizers.schedules.CosineDecay(0.1, 20)))
+    data = training.joint_dataset(target, source, selection, steps=5, batch_size=4, iter_size=2, image_size=16)
+    curves = training.LossCurves()
+    checkpoint = training.Checkpoint(path, every=2, kept={"curves": curves})
+    callbacks = [curves, training.NeighborExpansion(selection, target), checkpoint, Killer()]
+    history = model.fit(data, epochs=3, callbacks=callbacks, verbose=0).history
+    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    logs = {f"history/{name}": np.array(values) for name, values in history.items()}
+    curve = {f"curve/{name}": np.array(values) for name, values in curves.curve().items()}
+    arrays = map(keras.ops.convert_to_numpy, variables)
+    np.savez(path + ".end.npz", *arrays, k=selection.counts, r=selection.round, **logs, **curve)
+
+for name, kills in (("straight", []), ("killed", [3, 2, 4, 6, 1])):
+    for killed_after in [*kills, None]:
+        child = os.fork()
+        if child == 0:
+            script(os.path.join(sys.argv[1], name + ".npz"))
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        assert (os.WTERMSIG(status) == signal.SIGKILL) if killed_after else status == 0, (killed_after, status)
+"""
+
+
+@pytest.mark.arithmetic
+def test_a_script_that_is_killed_at_any_step_and_started_again_ends_in_the_same_bits(tmp_path, image_folders):
+    command = [sys.executable, "-c", SCRIPT, tmp_path, image_folders["target"], image_folders["source"]]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=1200)
+    assert result.returncode == 0, result.stderr[-3000:]
+    with np.load(tmp_path / "straight.npz.end.npz") as one, np.load(tmp_path / "killed.npz.end.npz") as other:
+        assert one.files == other.files and int(one["r"]) == 3
+        assert one["history/loss"].shape == (3,) and one["curve/step"].tolist() == [1, 2, 3, 4, 5]
+        assert one["k"].max() > 2
+        for name in one.files:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+def test_what_was_done_already_is_not_done_again(tmp_path, target, source, table):
+    def fitted():
+        model, selection = _model(), Selection(table, k0=2)
+        data = joint_dataset(target, source, selection, steps=2, batch_size=4, image_size=16)
+        checkpoint = Checkpoint(tmp_path / "c.npz")
+        history = model.fit(data, epochs=2, callbacks=[NeighborExpansion(selection, target), checkpoint], verbose=0)
+        return model, selection, checkpoint, history.history
+
+    one, other = fitted(), fitted()
+    assert other[1].round == 2 and (other[2].round, other[2].step) == (2, 0)
+    np.testing.assert_array_equal(one[1].counts, other[1].counts)
+    assert one[3] == other[3] and len(one[3]["wrong"]) == 2
+    for a, b in zip(one[0].variables, other[0].variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_another_keras_model_is_told_where_to_begin(tmp_path, target, source, table):
+    selection = Selection(table, k0=2)
+    data = joint_dataset(target, source, selection, steps=1, batch_size=4, image_size=16)
+    for number in range(2):
+        checkpoint, settings = Checkpoint(tmp_path / "c.npz", selection), {"verbose": 0, "shuffle": False}
+        model = _model(kind=keras.Model)
+        model.fit(data, epochs=number + 1, initial_epoch=checkpoint.round, callbacks=[checkpoint], **settings)
+    assert checkpoint.round == 2
+    with pytest.raises(InputError, match=r"stands in round 3, and training begins with 1; give fit\(initial_epoch="):
+        model.fit(data, epochs=3, callbacks=[Checkpoint(tmp_path / "c.npz", selection)], **settings)
+    with pytest.raises(InputError, match="needs the selection"):
+        model.fit(data, callbacks=[Checkpoint(tmp_path / "d.npz")], **settings)
+
+
+def test_what_training_does_not_resume_from_changes_nothing(tmp_path, table, caplog):
+    selection, path = Selection(table, k0=2), tmp_path / "c.npz"
+    assert read_checkpoint(path) is None
+    save_checkpoint(path, training_state(_model(), selection), round=1, step=7, notes=[3, {"a": 0.1}], made_from="x")
+    saved = read_checkpoint(path, made_from="x")
+    assert (saved.round, saved.step, saved.notes) == (1, 7, [3, {"a": 0.1}])
+    assert read_checkpoint(path, made_from="y") is None
+    assert Checkpoint(path, made_from="x", round=0).round == 0 and Checkpoint(path, made_from="y").round == 0
+    path.write_bytes(path.read_bytes()[:-200])
+    assert read_checkpoint(path, made_from="x") is None
+    assert "damaged" in caplog.text
+
+
+def test_a_checkpoint_of_another_model_is_refused_in_one_line_and_changes_nothing(tmp_path, table):
+    selection, path, model = Selection(table, k0=2), tmp_path / "c.npz", _model()
+    save_checkpoint(path, training_state(_model(width=9), selection), round=0, step=1)
+    before = [variable.numpy() for variable in model.variables]
     message = r"c.npz is of another model: its model/\d is \[3, 9\], and here .*kernel is \[3, 8\]"
     with pytest.raises(InputError, match=message):
-        load_checkpoint(tmp_path / "c.npz", _model(), selection)
+        restore(read_checkpoint(path), model, selection, path=path)
+    for variable, values in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, values)

@@ -9,27 +9,27 @@ import pytest
 import tensorflow as tf
 
 from sjft_tf.errors import InputError
-from sjft_tf.training import joint_loss, joint_metrics
+from sjft_tf.training import JointModel
 from sjft_tf.training.conflict import gradient_conflict
 
 ROWS, SIDE, FEATURES = 6, 2, 4
 CLASSES = {"target": 3, "source": 5}
 
 
-def two_heads(features, image, classes=CLASSES, **compiled):
+def two_heads(features, image, classes=CLASSES, iter_size=1, **compiled):
     heads = {head: keras.layers.Dense(n, dtype="float32", name=head)(features) for head, n in classes.items()}
-    model = keras.Model(image, heads)
-    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), joint_loss(), weighted_metrics=joint_metrics(), **compiled)
+    model = JointModel(image, heads, iter_size=iter_size)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), **compiled)
     return model
 
 
-def linear(seed=0, policy="float32", classes=CLASSES, **compiled):
+def linear(seed=0, policy="float32", classes=CLASSES, **settings):
     """Logits are products of matrices; the trunk is the first."""
     keras.utils.set_random_seed(seed)
     image = keras.Input((SIDE, SIDE, 3))
     flat = keras.layers.Flatten()(image)
     trunk = keras.layers.Dense(FEATURES, use_bias=False, name="trunk", dtype=policy)
-    return two_heads(trunk(flat), image, classes, **compiled)
+    return two_heads(trunk(flat), image, classes, **settings)
 
 
 class Counting(keras.layers.Layer):
@@ -51,11 +51,10 @@ def everything(seed=0):
     return two_heads(keras.layers.Activation("relu")(x), image)
 
 
-def batch_of(seed=0, micro_batches=None):
+def batch_of(seed=0, rows=ROWS):
     """Rows T, S, T, S, as `joint_dataset` has them."""
-    rng = np.random.default_rng(seed)
-    shape = (ROWS,) if micro_batches is None else (ROWS, micro_batches)
-    is_target = np.broadcast_to((np.arange(ROWS) % 2 == 0).reshape(-1, *[1] * (len(shape) - 1)), shape)
+    rng, shape = np.random.default_rng(seed), (rows,)
+    is_target = np.arange(rows) % 2 == 0
     masks = {"target": is_target, "source": ~is_target}
     images = rng.normal(size=(*shape, SIDE, SIDE, 3)).astype(np.float32)
     labels = {head: np.where(masks[head], rng.integers(0, n, shape), 0).astype(np.int32) for head, n in CLASSES.items()}
@@ -103,10 +102,10 @@ def test_a_loss_weight_scales_its_side_alone():
     np.testing.assert_allclose(gradient_conflict(model, batch), [target, 3 * source, cosine], rtol=1e-4, atol=1e-6)
 
 
-def test_of_several_micro_batches_the_first_is_taken():
-    model, (images, labels, weights) = linear(), batch_of(micro_batches=3)
-    first = ({head: rows[:, 0] for head, rows in by_head.items()} for by_head in (labels, weights))
-    assert gradient_conflict(model, (images, labels, weights)) == gradient_conflict(model, (images[:, 0], *first))
+def test_of_several_batches_of_an_update_the_first_is_taken():
+    several = batch_of(rows=3 * ROWS)
+    first = tf.nest.map_structure(lambda rows: tf.gather(rows, [0, 1, 6, 7, 12, 13]), several)  # every third pair
+    assert gradient_conflict(linear(iter_size=3), several) == gradient_conflict(linear(), first)
 
 
 def test_a_gradient_of_zero_has_no_direction():

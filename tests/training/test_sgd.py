@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.training import CoupledSGD, joint_sgd, learning_rate_schedule
+from sjft_tf.training import CaffeSGD, caffe_sgd, learning_rate_schedule
 
 HEADS = ("target", "source")
 OPTIONS = {"decay_head_biases": True, "decay_bn": False, "head_learning_rate": 3.0, "head_bias_learning_rate": 2.0}
@@ -29,7 +29,7 @@ def _net():
 
 def test_update_equals_caffes():
     layer = _variable("conv")
-    optimizer = joint_sgd(0.01, weight_decay=1e-4)
+    optimizer = caffe_sgd(0.01, weight_decay=1e-4)
     expected, velocity, seen = 1.0, 0.0, []
     for rate in (0.01, 0.01, 0.001):
         optimizer.learning_rate.assign(rate)
@@ -47,7 +47,7 @@ def _check_updates(strategy, options, multiples):
     rates = (0.01, 0.01, 0.001)
     with strategy.scope():
         net = _net()
-        optimizer = joint_sgd(0.01, weight_decay=0.5, **options)
+        optimizer = caffe_sgd(0.01, weight_decay=0.5, **options)
         optimizer.build(list(net.values()))
     gradients = [tf.fill(variable.shape, 0.5) for variable in net.values()]
     update = tf.function(lambda: strategy.run(lambda: optimizer.apply(gradients)))
@@ -95,15 +95,15 @@ def _operations(optimizer):
 
 
 def test_no_decay_and_no_factor_cost_no_operation():
-    assert _operations(joint_sgd(0.1, weight_decay=0.0)) == _operations(keras.optimizers.SGD(0.1, momentum=0.9))
-    assert _operations(joint_sgd(0.1, decay_bn=False)) < _operations(joint_sgd(0.1))
+    assert _operations(caffe_sgd(0.1, weight_decay=0.0)) == _operations(keras.optimizers.SGD(0.1, momentum=0.9))
+    assert _operations(caffe_sgd(0.1, decay_bn=False)) < _operations(caffe_sgd(0.1))
 
 
 def test_accumulated_gradients_decay_once_by_their_mean():
     """`fit` of a plain Keras model with Keras' own accumulation, against a computation by hand."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, name="conv")])
     model.layers[0].kernel.assign([[1.0]])
-    optimizer = CoupledSGD(0.1, momentum=0.9, coupled_weight_decay=0.5, gradient_accumulation_steps=2)
+    optimizer = CaffeSGD(0.1, momentum=0.9, coupled_weight_decay=0.5, gradient_accumulation_steps=2)
     model.compile(optimizer, "mse", jit_compile=False)
     inputs, outputs = np.array([1.0, 2.0, 3.0, 1.0]), np.array([2.0, 1.0, 0.0, -1.0])
     model.fit(inputs[:, None], outputs[:, None], batch_size=1, shuffle=False, verbose=0)
@@ -120,7 +120,7 @@ def test_schedules_count_micro_batches_under_keras_accumulation(lr_step, after):
     """Falling after 2 updates of 2 micro-batches takes an `lr_step` of 4 (specification 5.3)."""
     layer = _variable("conv", 0.0)
     schedule = learning_rate_schedule("step", 1.0, 8, lr_step=lr_step)
-    optimizer = CoupledSGD(schedule, momentum=0.0, coupled_weight_decay=0.0, gradient_accumulation_steps=2)
+    optimizer = CaffeSGD(schedule, momentum=0.0, coupled_weight_decay=0.0, gradient_accumulation_steps=2)
     seen = []
     for _ in range(8):
         optimizer.apply([np.ones((1, 1), np.float32)], [layer.kernel])
@@ -130,14 +130,14 @@ def test_schedules_count_micro_batches_under_keras_accumulation(lr_step, after):
 
 def test_gradients_are_clipped_before_decay_is_added():
     layer = _variable("conv")
-    optimizer = CoupledSGD(1.0, momentum=0.0, coupled_weight_decay=0.25, clipnorm=0.5)
+    optimizer = CaffeSGD(1.0, momentum=0.0, coupled_weight_decay=0.25, clipnorm=0.5)
     optimizer.apply([np.array([[8.0]], np.float32)], [layer.kernel])
     assert layer.kernel.numpy().item() == 1 - (0.5 + 0.25)
 
 
 def test_optimizer_survives_saving():
     schedule = learning_rate_schedule("step", 0.3, 9, lr_step=2)
-    optimizer = joint_sgd(schedule, momentum=0.8, weight_decay=0.02, **OPTIONS)
+    optimizer = caffe_sgd(schedule, momentum=0.8, weight_decay=0.02, **OPTIONS)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert again.get_config() == optimizer.get_config()
     kept = {"coupled_weight_decay": 0.02, "momentum": 0.8, **OPTIONS}

@@ -1,10 +1,9 @@
 """Every format of weight file, read without running anything that is in it."""
 
 from sjft_tf.models.weights.alexnet import AlexNetWeights, read_alexnet_weights, save_alexnet_weights
-from sjft_tf.models.weights.loading import HEADS, WeightReport, load_weights
+from sjft_tf.models.weights.loading import WeightReport, load_weights
 
 __all__ = [
-    "HEADS",
     "AlexNetWeights",
     "WeightReport",
     "load_weights",

@@ -61,13 +61,12 @@ class AlexNetWeights:
 
     def __post_init__(self) -> None:
         _check_names(self.layout, list(self.kernels), list(self.biases))
-        for layer, kernel in self.kernels.items():
-            for name, array in ((f"{layer}/kernel", kernel), (f"{layer}/bias", self.biases[layer])):
-                _check_shape(self.layout, name, array.shape)
-                if array.dtype != np.float32:
-                    raise InputError(f"array {name} is {array.dtype}; expected float32")
-                if not np.isfinite(array).all():
-                    raise InputError(f"array {name} holds something else than finite numbers")
+        for name, array in _named(self).items():
+            _check_shape(self.layout, name, array.shape)
+            if array.dtype != np.float32:
+                raise InputError(f"array {name} is {array.dtype}; expected float32")
+            if not np.isfinite(array).all():
+                raise InputError(f"array {name} holds something else than finite numbers")
 
 
 def read_alexnet_weights(path: str | os.PathLike[str]) -> AlexNetWeights:
@@ -87,7 +86,7 @@ def read_alexnet_weights(path: str | os.PathLike[str]) -> AlexNetWeights:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(f"the file has {path.stat().st_size} bytes; AlexNet takes less than {_MAX_BYTES}")
-        return _READERS[path.suffix](path)
+        return _READERS[path.suffix](path.read_bytes())
     except OSError as error:
         raise InputError(f"weights {path} cannot be read: {error.strerror or error}") from error
     except InputError as error:
@@ -102,39 +101,24 @@ def save_alexnet_weights(
     Raises:
         InputError: the path is no `.npz`, `dtype` is no floating-point type, or a value does not fit it.
     """
-    if pathlib.Path(path).suffix != ".npz" or np.dtype(dtype).kind != "f":
-        raise InputError(
-            f"weights {path} cannot be written as {np.dtype(dtype)}; take a .npz file and float16 or float32"
-        )
-    arrays = {f"{layer}/kernel": kernel for layer, kernel in weights.kernels.items()}
-    arrays |= {f"{layer}/bias": bias for layer, bias in weights.biases.items()}
+    dtype = np.dtype(dtype)
+    if pathlib.Path(path).suffix != ".npz" or dtype.kind != "f":
+        raise InputError(f"weights {path} cannot be written as {dtype}; take a .npz file and float16 or float32")
     with np.errstate(over="ignore"):
-        arrays = {name: array.astype(dtype) for name, array in arrays.items()}
+        arrays = {name: array.astype(dtype) for name, array in _named(weights).items()}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
-            raise InputError(f"weights {path} cannot be written: array {name} has values too large for {array.dtype}")
+            raise InputError(f"weights {path} cannot be written: array {name} has values too large for {dtype}")
     files.save_arrays(path, layout=np.array(weights.layout), **arrays)
 
 
-def _read_caffemodel(path: pathlib.Path) -> AlexNetWeights:
-    return _weights("caffe", read_caffemodel(path.read_bytes()), axes=(2, 3, 1, 0))
+def _named(weights: AlexNetWeights) -> dict[str, np.ndarray]:
+    kernels = {f"{layer}/kernel": kernel for layer, kernel in weights.kernels.items()}
+    return kernels | {f"{layer}/bias": bias for layer, bias in weights.biases.items()}
 
 
-def _read_npy(path: pathlib.Path) -> AlexNetWeights:
-    return _weights("caffe", read_npy_dictionary(path.read_bytes()), axes=(0, 1, 2, 3))
-
-
-def _read_torch(path: pathlib.Path) -> AlexNetWeights:
-    state = read_state_dict(path.read_bytes())
-    names = {layer: [f"features.{n}.weight", f"features.{n}.bias"] for layer, n in _TORCHVISION_NUMBERS.items()}
-    found = {layer: [state[name] for name in pair if name in state] for layer, pair in names.items()}
-    return _weights("torchvision", {layer: pair for layer, pair in found.items() if pair}, axes=(2, 3, 1, 0))
-
-
-def _read_npz(path: pathlib.Path) -> AlexNetWeights:
-    data = path.read_bytes()
-    entries = open_zip(data).infolist()
-    layers = KERNEL_SHAPES["caffe"]
+def _read_npz(data: bytes) -> AlexNetWeights:
+    entries, layers = open_zip(data).infolist(), KERNEL_SHAPES["caffe"]
     known = {"layout", *(f"{layer}/{part}" for layer in layers for part in ("kernel", "bias"))}
     largest = 8 * max(math.prod(shape) for shapes in KERNEL_SHAPES.values() for shape in shapes.values())
     with reporting_damage("it"), np.load(io.BytesIO(data), allow_pickle=False) as archive:
@@ -144,7 +128,7 @@ def _read_npz(path: pathlib.Path) -> AlexNetWeights:
         if any(entry.file_size > largest + 1024 for entry in entries):  # unpacked, header included
             raise InputError("it has an array larger than AlexNet's")
         arrays = {name: archive[name] for name in names}
-        layout = str(arrays.pop("layout"))
+    layout = str(arrays.pop("layout"))
     for name, array in arrays.items():
         if array.dtype.kind != "f":
             raise InputError(f"array {name} is {array.dtype}; expected floating-point numbers")
@@ -155,11 +139,18 @@ def _read_npz(path: pathlib.Path) -> AlexNetWeights:
     return AlexNetWeights(layout, kernels, biases)
 
 
-_READERS: dict[str, Callable[[pathlib.Path], AlexNetWeights]] = {
-    ".caffemodel": _read_caffemodel,
-    ".npy": _read_npy,
-    ".pth": _read_torch,
-    ".pt": _read_torch,
+def _read_torch(data: bytes) -> dict[str, list[Stored]]:
+    state = read_state_dict(data)
+    names = {layer: [f"features.{n}.weight", f"features.{n}.bias"] for layer, n in _TORCHVISION_NUMBERS.items()}
+    found = {layer: [state[name] for name in pair if name in state] for layer, pair in names.items()}
+    return {layer: pair for layer, pair in found.items() if pair}
+
+
+_READERS: dict[str, Callable[[bytes], AlexNetWeights]] = {
+    ".caffemodel": lambda data: _weights("caffe", read_caffemodel(data), axes=(2, 3, 1, 0)),
+    ".npy": lambda data: _weights("caffe", read_npy_dictionary(data), axes=(0, 1, 2, 3)),
+    ".pth": lambda data: _weights("torchvision", _read_torch(data), axes=(2, 3, 1, 0)),
+    ".pt": lambda data: _weights("torchvision", _read_torch(data), axes=(2, 3, 1, 0)),
     ".npz": _read_npz,
 }
 

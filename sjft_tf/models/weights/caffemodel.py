@@ -1,50 +1,43 @@
-"""The arrays in a `.caffemodel`, parsed with protobuf from the few fields that hold them; Caffe plays no part.
+"""The arrays in a `.caffemodel`, out of the few fields that hold them; Caffe plays no part.
 
-Field numbers are those of BVLC's `caffe.proto`. Both generations of layers are known: `layers` (V1, to which the published
-AlexNet belongs) and `layer`. All other fields are skipped.
+The file is a protocol buffer. Field numbers are those of BVLC's `caffe.proto`. Both generations of layers are known:
+`layers` (V1, to which the published AlexNet belongs) and `layer`. All other fields are skipped.
 """
 
 import functools
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from sjft_tf.errors import InputError
 from sjft_tf.models.weights.stored_arrays import Stored, as_float32, is_shape, reporting_damage
 
-_MAX_FIELDS = 10_000  # AlexNet's layers have a few hundred
-_LAYER_NUMBERS = (2, 100)
-_OLD_SIZES = ("num", "channels", "height", "width")
-_MESSAGES = {  # type and number of each field, by name; a star is for repeated fields, packed or not
-    "BlobShape": {"dim": ("int64*", 1)},
-    "BlobProto": {
-        **{name: ("int32", number) for number, name in enumerate(_OLD_SIZES, 1)},
-        "data": ("float*", 5),
-        "shape": ("BlobShape", 7),
-        "double_data": ("double*", 8),
-    },
-    "V1LayerParameter": {"name": ("string", 4), "blobs": ("BlobProto*", 6)},
-    "LayerParameter": {"name": ("string", 1), "blobs": ("BlobProto*", 7)},
-    "NetParameter": {"layers": ("V1LayerParameter*", 2), "layer": ("LayerParameter*", 100)},
-}
+_MAX_NUMBERS = 10_000  # tags, lengths and sizes in all, of which AlexNet has a few hundred; else memory might fill up
+_LAYERS = ((2, 4, 6), (100, 1, 7))  # numbers of the field in the file, and in it of the name and the arrays
+_OLD_SIZES, _SHAPE, _FLOATS, _DOUBLES = (1, 2, 3, 4), 7, 5, 8  # fields of an array
+
+Fields = defaultdict[int, list[memoryview]]
 
 
 def read_caffemodel(data: bytes) -> dict[str, list[Stored]]:
-    """The arrays of each layer that has any, by the layer's name.
-
-    Args:
-        data: the file, a `NetParameter` in binary form.
+    """The arrays of each layer that has any, by the layer's name, in the file's `data`, a `NetParameter` in binary form.
 
     Raises:
         InputError: the file is damaged, has no layers with arrays, or two of one name.
     """
     with reporting_damage("it"):
-        _check_count(data)
-        net = _net_parameter().FromString(data)
-        layers = [(layer.name, [_stored(blob) for blob in layer.blobs]) for layer in (*net.layers, *net.layer)]
+        budget = iter(range(_MAX_NUMBERS))
+        net = _fields(data, budget)
+        layers = [
+            (
+                b"".join(fields[name][-1:]).decode(),
+                [_stored(_fields(array, budget), budget) for array in fields[arrays]],
+            )
+            for number, name, arrays in _LAYERS
+            for fields in [_fields(layer, budget) for layer in net[number]]
+        ]
     filled = [(name, arrays) for name, arrays in layers if arrays]
     if not filled:
         raise InputError("it has no layers with weights; take the .caffemodel, not a .prototxt or mean file")
@@ -53,75 +46,58 @@ def read_caffemodel(data: bytes) -> dict[str, list[Stored]]:
     return dict(filled)
 
 
-def _check_count(data: bytes) -> None:
-    """Protobuf makes an object for each layer and array, however small, so a hostile file could fill the memory."""
-    layers = [content for number, content in _fields(memoryview(data)) if number in _LAYER_NUMBERS]
-    if sum(1 for layer in layers for _ in _fields(layer)) > _MAX_FIELDS:
-        raise InputError(f"its layers have more than {_MAX_FIELDS} fields, too many for AlexNet")
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of each field of a message; empty content for a single number."""
-    place = 0
-    for _ in range(_MAX_FIELDS + 1):
-        if place == len(data):
-            return
-        tag, place = _varint(data, place)
-        kind, end = tag & 7, place
-        if kind == 0:
-            end = _varint(data, place)[1]
-        elif kind == 2:
-            length, place = _varint(data, place)
-            end = place + length
+def _fields(message: bytes | memoryview, budget: Iterator[int]) -> Fields:
+    """The contents of each field, by its number: joined, they are what the packed form of a repeated field holds."""
+    data, place, fields = memoryview(message), 0, defaultdict[int, list[memoryview]](list)
+    while place < len(data):
+        tag, start = _number(data, place, budget)
+        if tag & 7 == 0:
+            place = _number(data, start, budget)[1]
+        elif tag & 7 == 2:
+            length, start = _number(data, start, budget)
+            place = start + length
         else:
-            end += {1: 8, 5: 4}[kind]
-        if end > len(data):
+            place = start + {1: 8, 5: 4}[tag & 7]
+        if place > len(data):
             raise ValueError("a field beyond the end")
-        yield tag >> 3, data[place:end] if kind == 2 else data[:0]
-        place = end
-    raise InputError(f"it has more than {_MAX_FIELDS} fields in one place, too many for AlexNet")
+        fields[tag >> 3].append(data[start:place])
+    return fields
 
 
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 64:
-        value |= (data[place] & 127) << shift
+def _number(data: memoryview, place: int, budget: Iterator[int]) -> tuple[int, int]:
+    """The whole number at `place`, seven bits a byte, and the place behind it."""
+    if next(budget, None) is None:
+        raise InputError(f"it has more than {_MAX_NUMBERS} fields and sizes, too many for AlexNet")
+    value = 0
+    for shift in range(0, 64, 7):
+        octet = data[place]
+        value |= (octet & 127) << shift
         place += 1
-        if data[place - 1] < 128:
+        if octet < 128:
             return value, place
-        shift += 7
     raise ValueError("a number of more than 64 bits")
 
 
-def _stored(blob: Any) -> Stored:
-    if blob.HasField("shape"):
-        shape = tuple(blob.shape.dim)
+def _numbers(contents: Sequence[memoryview], budget: Iterator[int]) -> list[int]:
+    data, place, numbers = memoryview(b"".join(contents)), 0, []
+    while place < len(data):
+        number, place = _number(data, place, budget)
+        numbers.append(number)
+    return numbers
+
+
+def _stored(fields: Fields, budget: Iterator[int]) -> Stored:
+    if _SHAPE in fields:
+        shape = tuple(_numbers(_fields(b"".join(fields[_SHAPE]), budget)[1], budget))
     else:
-        shape = tuple(getattr(blob, size) for size in _OLD_SIZES)
-    values = blob.double_data if len(blob.double_data) else blob.data
-    if not is_shape(shape) or math.prod(shape) != len(values):
-        raise InputError(f"an array of it has {len(values)} values, another number than its shape has")
-    return Stored(shape, functools.partial(_read, values, shape))
+        shape = tuple(_numbers(fields[size][-1:], budget)[0] if size in fields else 0 for size in _OLD_SIZES)
+    contents, dtype = (fields[_DOUBLES], "<f8") if _DOUBLES in fields else (fields[_FLOATS], "<f4")
+    octets = sum(map(len, contents))
+    if not is_shape(shape) or math.prod(shape) * np.dtype(dtype).itemsize != octets:
+        count = octets // np.dtype(dtype).itemsize
+        raise InputError(f"an array of it has {count} values, another number than its shape has")
+    return Stored(shape, functools.partial(_read, contents, dtype, shape))
 
 
-def _read(values: Any, shape: tuple[int, ...]) -> np.ndarray:
-    return as_float32(np.fromiter(values, np.float64, len(values)).reshape(shape))
-
-
-@functools.cache
-def _net_parameter() -> Any:
-    """The message class, in a pool of its own, so that it cannot meet Caffe's."""
-    file = descriptor_pb2.FileDescriptorProto(name="caffemodel.proto", package="sjft_tf", syntax="proto2")
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for field_name, (kind, number) in fields.items():
-            field = message.field.add(name=field_name, number=number)
-            field.label = field.LABEL_REPEATED if kind.endswith("*") else field.LABEL_OPTIONAL
-            scalar = kind.removesuffix("*")
-            if scalar in _MESSAGES:
-                field.type, field.type_name = field.TYPE_MESSAGE, f".sjft_tf.{scalar}"
-            else:
-                field.type = getattr(field, f"TYPE_{scalar.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("sjft_tf.NetParameter"))
+def _read(contents: Sequence[memoryview], dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    return as_float32(np.frombuffer(b"".join(contents), dtype).reshape(shape))

@@ -16,7 +16,6 @@ from sjft_tf.models.weights.keras_files import read_weights, variables_by_layer
 
 LOGGER = logging.getLogger(__name__)
 
-HEADS = ("target", "source")
 _LAYER_CLASSES = {name.lower() for name, _ in inspect.getmembers(keras.layers, inspect.isclass)}
 
 
@@ -31,11 +30,7 @@ class WeightReport:
 
     def __str__(self) -> str:
         """One line for the log."""
-        rest = {
-            "not in the file": self.missing,
-            "for other classes": self.mismatched,
-            "not in the model": self.unused,
-        }
+        rest = {"not in the file": self.missing, "for other classes": self.mismatched, "not in the model": self.unused}
         said = [f"{text}: {_shortened(names)}" for text, names in rest.items() if names]
         return "; ".join([f"{len(self.matched)} layers filled", *said])
 
@@ -44,8 +39,9 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> WeightRepo
     """Fill the layers of `model` that a weight file names; the rest stays as it is.
 
     Layers whose names Keras made up (`conv2d_94`) are paired in order of their numbers where the names themselves do
-    not agree, because the numbers depend on what the process built before. Heads (`target`, `source`) for another
-    number of classes are left alone. Either all that fits is assigned or, on an error, nothing.
+    not agree, because the numbers depend on what the process built before. Heads (layers of the names that the model's
+    dictionary of outputs has) for another number of classes are left alone. Either all that fits is assigned or, on an
+    error, nothing.
 
     Args:
         model: a built model; nested models are searched too.
@@ -60,12 +56,13 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> WeightRepo
     """
     stored, variables = read_weights(path), variables_by_layer(model)
     pairs = _paired(list(variables), list(stored))
+    heads = set(model.output) if isinstance(model.output, dict) else set()
     filled = {}
     for layer, name in pairs.items():
         arrays = _by_variable(stored[name], list(variables[layer]))
         if _shapes(arrays) == _shapes(variables[layer]):
             filled[layer] = arrays
-        elif layer not in HEADS:
+        elif layer not in heads:
             here, there = _described(variables[layer]), _described(arrays)
             raise InputError(f"weights {path}: layer {layer!r} is {there} in the file but {here} in {model.name}")
     if not filled:
@@ -81,7 +78,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> WeightRepo
         unused=tuple(name for name in stored if name not in pairs.values()),
         mismatched=tuple(layer for layer in pairs if layer not in filled),
     )
-    LOGGER.log(logging.INFO if set(report.missing) <= set(HEADS) else logging.WARNING, "weights %s: %s", path, report)
+    LOGGER.log(logging.INFO if set(report.missing) <= heads else logging.WARNING, "weights %s: %s", path, report)
     return report
 
 
@@ -108,9 +105,8 @@ def _numbered(layers: Iterable[str]) -> dict[str, list[str]]:
 
 def _by_variable(arrays: Mapping[str, np.ndarray], variables: Sequence[str]) -> dict[str, np.ndarray]:
     """Arrays keyed by position get the names of the variables, as far as there are any."""
-    if not all(key.isdecimal() for key in arrays):
-        return dict(arrays)
-    return {variables[int(key)] if int(key) < len(variables) else key: array for key, array in arrays.items()}
+    names = dict(zip(map(str, range(len(variables))), variables, strict=True))
+    return {names.get(key, key): array for key, array in arrays.items()}
 
 
 def _shapes(arrays: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

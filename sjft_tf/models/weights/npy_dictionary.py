@@ -20,11 +20,9 @@ _TYPES = ("f2", "f4", "f8", "O", "O4", "O8")
 
 
 def read_npy_dictionary(data: bytes) -> dict[str, list[Stored]]:
-    """Two arrays, weights and biases, by layer.
+    """Two arrays, weights and biases, by layer, in the file's `data`.
 
-    Args:
-        data: the file; a dictionary of `[weights, biases]` or of `{"weights": ..., "biases": ...}`. Other values of
-            the dictionary are left out.
+    It is a dictionary of `[weights, biases]` or of `{"weights": ..., "biases": ...}`; its other values are left out.
 
     Raises:
         InputError: the file is damaged, is no such dictionary, or asks for more than arrays; nothing in it is run.

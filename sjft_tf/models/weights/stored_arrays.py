@@ -60,5 +60,5 @@ def reporting_damage(what: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:  # damage can break zipfile, protobuf, NumPy or pickle anywhere
+    except Exception as error:  # damage can break zipfile, NumPy or pickle anywhere
         raise InputError(f"{what} is damaged ({' '.join(str(error).split())[:200] or type(error).__name__})") from error

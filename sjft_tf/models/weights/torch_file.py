@@ -39,11 +39,9 @@ class _Storage(NamedTuple):
 
 
 def read_state_dict(data: bytes) -> dict[str, Stored]:
-    """The tensors in the file, by name.
+    """The tensors, by name, in the `data` of a file of `torch.save(model.state_dict(), path)`.
 
-    Args:
-        data: the file, of `torch.save(model.state_dict(), path)`. Tensors of float32, float16, bfloat16, float64 and
-            int64 on any device.
+    Tensors are of float32, float16, bfloat16, float64 and int64, on any device.
 
     Raises:
         InputError: the file is damaged, holds something else than a dictionary of tensors, or asks for more than
@@ -74,8 +72,8 @@ def _read_zip(data: bytes) -> Any:
     def read(key: str, kind: str, _: int) -> np.ndarray:
         return np.frombuffer(archive.read(f"{roots[0]}data/{key}"), ("<" if order == b"little" else ">") + kind)
 
-    pickle = io.BytesIO(archive.read(roots[0] + "data.pkl"))
-    return pickled.load(pickle, _BUILDERS, lambda key: _Storage(*_checked(key), read))
+    stream = io.BytesIO(archive.read(roots[0] + "data.pkl"))
+    return pickled.load(stream, _BUILDERS, lambda key: _Storage(*_checked(key), read))
 
 
 def _read_pickles(data: bytes) -> Any:
@@ -117,8 +115,8 @@ def _checked(key: Any) -> tuple[str, str, int]:
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Stored:
     """`torch._utils._rebuild_tensor` and `_rebuild_tensor_v2`."""
-    known = isinstance(storage, _Storage) and type(offset) is int and offset >= 0
-    if not known or not is_shape(shape) or not is_shape(strides) or len(shape) != len(strides):
+    is_known = isinstance(storage, _Storage) and is_shape((offset,)) and is_shape(shape) and is_shape(strides)
+    if not is_known or len(shape) != len(strides):
         raise ValueError("a tensor of an unknown form")
     reach = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if math.prod(shape) and reach >= storage.elements:

@@ -94,9 +94,9 @@ def test_gradients_beside_the_values_are_skipped(rng):
         (b"name: 'AlexNet' layer {}", "it is damaged"),
         (new_layer("a", blob(np.ones(3)))[:-1], "it is damaged"),
         (octets(100, b"") * 1000, "no layers with weights"),
-        (octets(100, b"") * 100_000, "more than 10000 fields"),
-        (octets(100, octets(7, b"") * 100_000), "more than 10000 fields"),
-        (octets(100, octets(7, b"") * 200) * 200, "more than 10000 fields"),
+        (octets(100, b"") * 100_000, "more than 10000 fields and sizes"),
+        (octets(100, octets(7, b"") * 100_000), "more than 10000 fields and sizes"),
+        (octets(100, octets(7, b"") * 200) * 200, "more than 10000 fields and sizes"),
         (b"\xff" * 100, "it is damaged"),
         (varint(100 << 3 | 3) * 10_000, "it is damaged"),  # groups within groups
     ],

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from sjft_tf.errors import InputError
-from sjft_tf.models import joint_model, load_weights
+from sjft_tf.models import load_weights
+from sjft_tf.training import joint_model
 
 
 def small_model(kernels=4, *, classes=3, numbered=False, extra=False):

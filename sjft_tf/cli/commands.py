@@ -1,0 +1,145 @@
+"""The commands around runs: what a config means, studies and the demo, and what to do with a trained model."""
+
+import importlib.resources
+import pathlib
+
+import click
+
+from sjft_tf.cli.options import PATH, config_argument, loudness, overrides_option
+from sjft_tf.cli.running import user_errors
+from sjft_tf.cli.tables import fusion_table
+from sjft_tf.errors import InputError
+
+
+@click.command()
+@config_argument
+@overrides_option
+@loudness
+def show_config(config: pathlib.Path, overrides: tuple[str, ...]) -> None:
+    """Print CONFIG with every default."""
+    with user_errors():
+        from sjft_tf.config import load_experiment, to_yaml
+
+        click.echo(to_yaml(load_experiment(config, overrides)), nl=False)
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of CONFIG, by which editors complete and check it."""
+    click.echo((importlib.resources.files("sjft_tf.config") / "schema.json").read_text("utf-8"), nl=False)
+
+
+@click.command()
+@config_argument
+@click.option("--steps", default=20, show_default=True, type=click.IntRange(min=1),
+              help="Steps of each measurement; fewer where they take over 30 s.")  # fmt: skip
+@overrides_option
+@loudness
+def profile(config: pathlib.Path, steps: int, overrides: tuple[str, ...]) -> None:
+    """Measure where the time of a training step on CONFIG goes, and say what to change. No run folder is made."""
+    with user_errors():
+        from sjft_tf.config import load_experiment
+
+        experiment = load_experiment(config, overrides)
+        from sjft_tf.stages import profile
+
+        found = profile.profile(experiment, steps=steps)
+        click.echo("\n".join([*found.lines(), " ".join(profile.advice(found))]))
+
+
+@click.command()
+@config_argument
+@click.option("--out", required=True, type=PATH, help="Folder of the run folders; made if absent.")
+@click.option("--arms", default="none,random,selective", show_default=True, help="Selection modes to compare.")
+@click.option("--seeds", default="0,1", show_default=True, help="One run of each arm with each seed.")
+@overrides_option
+@loudness
+def study(config: pathlib.Path, out: pathlib.Path, arms: str, seeds: str, overrides: tuple[str, ...]) -> None:
+    """Compare selection modes on CONFIG. Each trains with several seeds, all from one neighbor table."""
+    with user_errors():
+        from sjft_tf.config import load_experiment
+
+        experiment = load_experiment(config, overrides)
+        numbers = _numbers(seeds)
+        from sjft_tf import studies
+
+        for result in studies.study(experiment, out, arms.split(","), numbers):
+            click.echo(result.row())
+
+
+@click.command()
+@click.option("--out", default="runs/demo", show_default=True, type=PATH, help="Folder of the run folders.")
+@loudness
+def demo(out: pathlib.Path) -> None:
+    """Run the main job on synthetic images. Three arms with three seeds each, in about four minutes."""
+    with user_errors():
+        from sjft_tf import studies
+
+        for line in studies.demo(out):
+            click.echo(line)
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=PATH)
+@click.option("--model", required=True, type=PATH, help="Run folder, its export/, or the folder of a fusion.")
+@click.option("--top", default=3, show_default=True, type=click.IntRange(min=1), help="Classes to print.")
+@loudness
+def predict(images: tuple[pathlib.Path, ...], model: pathlib.Path, top: int) -> None:
+    """Classify IMAGES with an exported model. The answers are those that a serving client gets."""
+    with user_errors():
+        from sjft_tf.serving import classify
+
+        for image, answer in zip(images, classify(model, images, top), strict=True):
+            click.echo(f"{image}: {answer}")
+
+
+@click.command()
+@click.argument("run_folders", metavar="RUN...", nargs=-1, required=True, type=PATH)
+@click.option("--out", required=True, type=PATH, help="Folder of the fused model: new, empty, or an earlier fusion.")
+@loudness
+def fuse(run_folders: tuple[pathlib.Path, ...], out: pathlib.Path) -> None:
+    """Fuse trained models into one: of all rounds of one RUN, or of the last rounds of several.
+
+    It answers with the mean of their probabilities, and is exported like any model.
+    """
+    with user_errors():
+        from sjft_tf.stages import fuse
+        from sjft_tf.workspace import RunFolder
+
+        click.echo(fusion_table(fuse.fuse([RunFolder(path) for path in run_folders], out)))
+        click.echo(f"model: {out}")
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=PATH)
+@click.argument("target_id")
+@click.option("--image", "picture", type=PATH, help="Draw the 1st, 10th, 20th, 30th and 40th into this PNG.")
+@loudness
+def neighbors(run_folder: pathlib.Path, target_id: str, picture: pathlib.Path | None) -> None:
+    """Show the neighbors of one target image. RUN is a run folder, TARGET_ID the path of the image in the target."""
+    with user_errors():
+        from sjft_tf import pipeline
+        from sjft_tf.config import load_experiment
+        from sjft_tf.stages.gallery import draw_neighbors, nearest
+        from sjft_tf.workspace import RunFolder, Workspace
+
+        folder = RunFolder(run_folder)
+        with folder.locked(make=False):
+            workspace = Workspace(load_experiment(folder.config), folder)
+            found = pipeline.run(workspace, until="search").neighbors
+            assert found is not None  # `search` was run
+            for rank, name, label, divergence in nearest(workspace, found.table, target_id):
+                click.echo(f"{rank:3d}  {divergence:8.4f}  {label}  {name}")
+            if picture is not None:
+                draw_neighbors(workspace, found.table, [target_id], picture)
+                click.echo(picture)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--seeds is {text!r}; it must be whole numbers with commas between") from None
+
+
+COMMANDS = (show_config, schema, profile, study, demo, predict, fuse, neighbors)

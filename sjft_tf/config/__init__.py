@@ -1,0 +1,32 @@
+"""The Experiment: everything a run depends on, read strictly from one YAML file; one module a section.
+
+Types, bounds and the JSON Schema are pydantic's; what is ours is bounded reading that knows its lines, overrides, and
+messages of one line. Below this room functions take plain arguments.
+"""
+
+from sjft_tf.config.descriptor import DescriptorConfig
+from sjft_tf.config.domain import DomainConfig
+from sjft_tf.config.experiment import Experiment
+from sjft_tf.config.reading import differences, load_experiment, parse_experiment, to_yaml
+from sjft_tf.config.retrieval import RetrievalConfig
+from sjft_tf.config.section import Section, settings_for_hash
+from sjft_tf.config.selection import Mode, SelectionConfig
+from sjft_tf.config.training import TrainingConfig
+from sjft_tf.errors import ConfigError
+
+__all__ = [
+    "ConfigError",
+    "DescriptorConfig",
+    "DomainConfig",
+    "Experiment",
+    "Mode",
+    "RetrievalConfig",
+    "Section",
+    "SelectionConfig",
+    "TrainingConfig",
+    "differences",
+    "load_experiment",
+    "parse_experiment",
+    "settings_for_hash",
+    "to_yaml",
+]

@@ -1,0 +1,72 @@
+"""The Experiment: everything a run depends on."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from sjft_tf.config.augmentation import AugmentationConfig
+from sjft_tf.config.descriptor import DescriptorConfig
+from sjft_tf.config.domain import DomainConfig
+from sjft_tf.config.evaluation import EvaluationConfig
+from sjft_tf.config.export import ExportConfig
+from sjft_tf.config.model import ModelConfig
+from sjft_tf.config.retrieval import RetrievalConfig
+from sjft_tf.config.section import Pixels, Section
+from sjft_tf.config.selection import SelectionConfig
+from sjft_tf.config.training import TrainingConfig
+from sjft_tf.errors import ConfigError
+
+
+class Experiment(Section):
+    """One run: the data, and the settings of each stage. Paths are relative to the working folder.
+
+    Defaults are the paper's where it has them.
+    """
+
+    target: DomainConfig = Field(description="The images to learn.")
+    name: str = Field("run", description="Title of the report page and of the model card.")
+    # Keras and NumPy take 32 bits
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(0, description="Of everything that is random.")
+    image_size: Pixels = Field(224, description="Side in pixels of the crops that the model sees.")
+    validation: DomainConfig | None = Field(None, description="Images in the target's classes to choose by.")
+    test: DomainConfig | None = Field(None, description="Images in the target's classes; nothing is chosen by them.")
+    source: DomainConfig | None = Field(None, description="The large collection of something else.")
+    descriptor: DescriptorConfig = DescriptorConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    selection: SelectionConfig = SelectionConfig()
+    model: ModelConfig = ModelConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    export: ExportConfig = ExportConfig()
+
+    @model_validator(mode="after")
+    def _check_domains(self) -> Self:
+        for role in ("target", "validation", "test"):
+            domain = getattr(self, role)
+            if domain is not None and domain.union is not None:
+                raise ConfigError(f"{role} is a union, whose domains share no class; only source can be one")
+        if self.source is None and self.selection.mode != "none":
+            raise ConfigError(
+                f"selection.mode is {self.selection.mode} and there is no source; give one, or mode: none"
+            )
+        if self.export.round == "best" and self.validation is None:
+            raise ConfigError("export.round is best, and there is no validation domain; give one, or round: last")
+        return self
+
+    @model_validator(mode="after")
+    def _check_search(self) -> Self:
+        searches = self.selection.mode in ("selective", "random")
+        if searches and self.descriptor.bank == "gabor" and self.descriptor_size > 255:
+            raise ConfigError(
+                f"images of {self.descriptor_size} px are too large for bank gabor, whose counts take images up to "
+                "255 px; set descriptor.image_size"
+            )
+        if self.retrieval.max_k is not None and self.retrieval.max_k < self.selection.k0:
+            raise ConfigError(f"retrieval.max_k is {self.retrieval.max_k}, less than selection.k0, {self.selection.k0}")
+        return self
+
+    @property
+    def descriptor_size(self) -> int:
+        """Side in pixels of the images that are described."""
+        return self.descriptor.image_size or self.image_size

@@ -1,0 +1,97 @@
+"""The order of a run's stages, and nothing else: what each is handed, and by which earlier one it was made.
+
+Every stage returns at once what is up to date in the run folder, so the whole pipeline may be started again at any time,
+for the whole run or `until` one stage.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+from sjft_tf import files
+from sjft_tf.config import to_yaml
+from sjft_tf.domains import rejected_csv
+from sjft_tf.stages.describe import describe
+from sjft_tf.stages.evaluate import evaluate
+from sjft_tf.stages.export import export
+from sjft_tf.stages.report import report, report_progress
+from sjft_tf.stages.search import search
+from sjft_tf.stages.train import train
+from sjft_tf.stages.values import Description, Evaluation, Neighbors
+from sjft_tf.training import check_split, devices
+from sjft_tf.workspace import Rounds, Workspace, initial_model, versions
+
+STAGES = ("describe", "search", "train", "evaluate", "export", "report")
+
+
+@dataclasses.dataclass
+class Results:
+    """What the stages of a run made, as far as they were run; None for the others.
+
+    Attributes:
+        description: how images are described.
+        neighbors: the neighbor table; None in selection modes without one.
+        rounds: weights, K and history of the trained rounds.
+        evaluation: metrics on the test domain.
+    """
+
+    description: Description | None = None
+    neighbors: Neighbors | None = None
+    rounds: Rounds | None = None
+    evaluation: Evaluation | None = None
+
+
+def run(
+    workspace: Workspace, until: str = STAGES[-1], *, runner: str | None = None, beam_options: Sequence[str] = ()
+) -> Results:
+    """Run the stages in order, up to and with `until`.
+
+    Args:
+        workspace: the run's; its folder is locked, and `prepare` was called.
+        until: one of `STAGES`.
+        runner, beam_options: of the stage `search`.
+
+    Raises:
+        InputError: something that a user can mend.
+    """
+    results = Results()
+    if workspace.has_table or until in ("describe", "search"):
+        results.description = describe(workspace)
+        if until == "describe":
+            return results
+        results.neighbors = search(workspace, results.description, runner, beam_options)
+        if until == "search":
+            return results
+    results.rounds = train(workspace, results.neighbors, functools.partial(report_progress, workspace))
+    if until == "train":
+        return results
+    results.evaluation = evaluate(workspace, results.rounds)
+    if until == "evaluate":
+        return results
+    export(workspace, results.evaluation)
+    if until == "export":
+        return results
+    report(workspace, results.neighbors, results.rounds, results.evaluation)
+    return results
+
+
+def prepare(workspace: Workspace) -> None:
+    """Open every domain and, in a new folder, build model and bank: bad input is found before anything is written.
+
+    Then write the list of rejected files and, in a new folder, what the run is made with and, last, its config.
+
+    Raises:
+        InputError: a domain, backbone, bank or weights file cannot be used, or they do not fit together.
+    """
+    folder, experiment = workspace.folder, workspace.experiment
+    workspace.check_domains()
+    check_split("training.batch_size", experiment.training.batch_size, devices.strategy().num_replicas_in_sync)
+    is_new = not folder.config.exists()
+    if is_new:
+        initial_model(workspace)
+        if workspace.has_table:
+            _ = workspace.bank
+    files.write_text(folder.rejected, rejected_csv(workspace.domains()))
+    if is_new:
+        files.write_json(folder.versions, versions())
+        files.write_text(folder.config, to_yaml(experiment))

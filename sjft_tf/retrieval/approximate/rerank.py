@@ -1,0 +1,104 @@
+"""Divergences of proposed pairs by the vectors of exact search, and the lists they make.
+
+Source tile by source tile, so that a descriptor is read and lifted once. Within a tile, targets that propose the same
+sources are in one group, and a group is multiplied with all sources that any of its targets proposes: several times as
+many products as there are pairs, at the speed of a matrix product.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from sjft_tf.retrieval.lifting import Lift, lift_sources, lift_targets
+from sjft_tf.retrieval.neighbor_table import NeighborTable
+from sjft_tf.retrieval.threads import Threads, tiles
+from sjft_tf.retrieval.top_k import keys_of, table_of
+
+_GROUP = 64  # targets
+_WHOLE = 0.4  # a group that proposes more of a tile is multiplied with all of it: taking rows out costs more
+_LIFTED_BYTES, _LEAST_ROWS = 2**26, 1024  # of the vectors of a tile; a product with fewer is slow
+_TAKEN_ROWS = 64  # for a thread at a time
+
+Descriptors = Callable[[np.ndarray], np.ndarray]  # of images at ascending indices
+
+
+def rerank(
+    targets: np.ndarray, candidates: np.ndarray, order: np.ndarray, lift: Lift, sources: Descriptors, *, depth: int
+) -> NeighborTable:
+    """The `depth` candidates of least divergence of every target image.
+
+    Args:
+        targets: `[n, ...]` descriptors.
+        candidates: `[n, c]` int64 source indices, ascending in each row, c >= depth.
+        order: `[n]` int, the targets so that those with common candidates follow each other; changes time only.
+        lift: the lift of both sides.
+        sources: gives descriptors of source images; asked for distinct candidates in ascending order, each once.
+        depth: neighbors of each target image.
+
+    Returns:
+        A table whose divergences are those of `search_exact` but for rounding: products of other shapes add up otherwise.
+    """
+    ordered = candidates[order]
+    keys = np.empty_like(ordered)
+    rows = max(_LEAST_ROWS, _LIFTED_BYTES // (4 * lift.depth))
+    edges = np.arange(0, int(candidates.max()) + rows + 1, rows)
+    bounds = np.array([np.searchsorted(row, edges) for row in ordered])
+    with Threads() as threads:
+        u = lift_targets(targets[order], lift, threads)
+        v, taken = (np.empty((n, lift.depth), np.float32) for n in (rows, int(_WHOLE * rows) + 1))
+        for tile, first in enumerate(edges[:-1].tolist()):
+            low, high = bounds[:, tile], bounds[:, tile + 1]
+            proposed = [ordered[row, low[row] : high[row]] - first for row in range(len(ordered))]
+            place = _places(proposed, rows)
+            wanted = np.flatnonzero(place >= 0)
+            if not len(wanted):
+                continue
+            lift_sources(sources(wanted + first), lift, v, threads)
+            for group in tiles(len(ordered), _GROUP):
+                flat = place[np.concatenate(proposed[group])]
+                if not len(flat):
+                    continue
+                products, columns = _multiplied(u[group], v[: len(wanted)], flat, taken, threads)
+                numbers = high[group] - low[group]
+                members = np.repeat(np.arange(len(numbers)), numbers)
+                within = np.arange(len(flat)) - np.repeat(np.cumsum(numbers) - numbers - low[group], numbers)
+                values = np.maximum(products[members, columns], 0)
+                keys[group][members, within] = keys_of(values, ordered[group][members, within])
+    table_keys = np.empty_like(keys)
+    table_keys[order] = keys
+    return table_of(np.sort(table_keys, axis=1)[:, :depth])
+
+
+def near_each_other(points: np.ndarray) -> np.ndarray:
+    """An order of points, `[n, d]`, in which neighbors follow each other: halves of halves along the widest axis."""
+    parts = [np.arange(len(points))]
+    while len(parts[0]) > 2:
+        widest = [np.argmax(points[part].var(axis=0)) for part in parts]
+        ordered = [
+            part[np.argsort(points[part, axis], kind="stable")] for part, axis in zip(parts, widest, strict=True)
+        ]
+        parts = [half for part in ordered for half in np.array_split(part, 2)]
+    return np.concatenate(parts)
+
+
+def _places(proposed: list[np.ndarray], size: int) -> np.ndarray:
+    """The rank of each of 0..size-1 among those that are proposed, -1 for the others."""
+    marked = np.zeros(size, bool)
+    marked[np.concatenate(proposed)] = True
+    return np.where(marked, np.cumsum(marked) - 1, -1)
+
+
+def _multiplied(
+    u: np.ndarray, v: np.ndarray, wanted: np.ndarray, taken: np.ndarray, threads: Threads
+) -> tuple[np.ndarray, np.ndarray]:
+    """Products of `u` with those of `v` that are wanted, and in which column each of `wanted` is."""
+    place = _places([wanted], len(v))
+    rows = np.flatnonzero(place >= 0)
+    if len(rows) > _WHOLE * len(v):
+        return u @ v.T, wanted
+
+    def take(part: slice) -> None:
+        np.take(v, rows[part], axis=0, out=taken[part], mode="clip")
+
+    threads.each(take, len(rows), rows=_TAKEN_ROWS)
+    return u @ taken[: len(rows)].T, place[wanted]

@@ -1,0 +1,158 @@
+"""Approximate search with a certificate: an index proposes source images, the divergences of exact search rank them.
+
+The source is described once. Of a first seeded sample of it the embedding is fitted; then every block is embedded, and
+searched exactly for a seeded sample of the targets. Against their exact lists the number of candidates is settled, so that
+what is promised of the recall has been measured on the very index that is used.
+"""
+
+import logging
+import math
+
+import numpy as np
+
+from sjft_tf.descriptors import DescribedDomain
+from sjft_tf.errors import InputError
+from sjft_tf.progress import Progress
+from sjft_tf.retrieval.approximate.certificate import Certificate, mean_interval, recalls
+from sjft_tf.retrieval.approximate.embedding import fit_embedding
+from sjft_tf.retrieval.approximate.index import ScannIndex, index_bytes, leaves_for, scann_operations
+from sjft_tf.retrieval.approximate.rerank import near_each_other, rerank
+from sjft_tf.retrieval.exact import ExactSearch, check_depth
+from sjft_tf.retrieval.measures import Measure
+from sjft_tf.retrieval.neighbor_table import NeighborTable
+
+_logger = logging.getLogger(__name__)
+
+_FIT_TARGETS, _FIT_SOURCES = 1024, 4096  # images of either side that the embedding is fitted on, at most
+_FIRST, _GROWTH, _DEEPEST = 1.15, 1.5, 10  # candidates: times depth at first, growth where recall is too low, the most
+
+
+class ScannSearch:
+    """A source that is indexed for a target, with its recall measured.
+
+    Args:
+        targets: `[n_target, ...]` descriptors.
+        source: the images to search.
+        measure: by what descriptors are compared.
+        depth: neighbors of each target image; no more than there are source images are found.
+        dimensions: numbers of an embedded image, beside the common one.
+        min_recall: what recall@depth must reach with a confidence of 95 %.
+        memory_gb: what the index and, where they fit, all source descriptors may take, in 10^9 bytes.
+        progress: told of the source images described, without those of the first sample.
+
+    Attributes:
+        certificate: what the recall is.
+        embedding: of both sides, for the index.
+
+    Raises:
+        InputError: ScaNN cannot be imported, the descriptors do not belong to the measure, a value is out of range, the
+            memory does not suffice, or the recall stays too low.
+    """
+
+    def __init__(
+        self,
+        targets: np.ndarray,
+        source: DescribedDomain,
+        measure: Measure,
+        *,
+        depth: int,
+        dimensions: int = 160,
+        min_recall: float = 0.95,
+        memory_gb: float = 4.0,
+        progress: Progress | None = None,
+    ) -> None:
+        scann_operations()  # before hours of describing
+        check_depth(depth)
+        _check(dimensions, min_recall)
+        measure.check(targets, "target", targets)
+        self._targets, self._source = targets, source
+        rng = np.random.default_rng(0)
+        # with half as many, not even a search that finds everything could be sure of the recall
+        sampled = rng.permutation(len(targets))[: math.ceil(10 / (1 - min_recall))]
+        fitted = np.sort(rng.permutation(len(targets))[:_FIT_TARGETS])
+        first = source.at(np.sort(rng.permutation(len(source))[:_FIT_SOURCES]))
+        measure.check(first, "source", targets)
+        vectors, self._held = _rooms(source, first, dimensions, memory_gb)
+        self.embedding = fit_embedding(targets[fitted], first, measure.lift(targets), dimensions=dimensions)
+        exact = ExactSearch(targets[sampled], measure, depth=min(depth, len(source)))
+        vectors = vectors[:, : self.embedding.dimensions]
+        for start, descriptors in source.blocks(progress=progress):
+            exact.add(start, descriptors)
+            rows = slice(start, start + len(descriptors))
+            vectors[rows] = self.embedding.sources(descriptors)
+            if self._held is not None:
+                self._held[rows] = descriptors
+        self._index = ScannIndex(np.ascontiguousarray(vectors), leaves_for(len(vectors)))
+        queries = self.embedding.targets(targets[sampled])
+        self.certificate = _certify(self._index, queries, exact.table(), len(source), len(targets), min_recall)
+
+    def table(self) -> NeighborTable:
+        """The nearest of the proposed source images, with the divergences of exact search but for rounding."""
+        queries = self.embedding.targets(self._targets)
+        return self.rank(queries, self._index.search(queries, self.certificate.candidates))
+
+    def rank(self, queries: np.ndarray, candidates: np.ndarray) -> NeighborTable:
+        """The nearest of any candidates.
+
+        Args:
+            queries: `[n_target, d]` float32, the embedded targets.
+            candidates: `[n_target, c]` int64, ascending in each row, whoever proposes them; at least `depth`.
+        """
+        sources = self._source.at if self._held is None else self._held.__getitem__
+        order, depth = near_each_other(queries), self.certificate.depth
+        return rerank(self._targets, candidates, order, self.embedding.lift, sources, depth=depth)
+
+
+def choose_method(n_target: int, n_source: int, depth: int, *, hubness: str = "none") -> tuple[str, str]:
+    """ "exact" or "scann", whichever takes less time for these sizes, and why, in words for the log."""
+    return "exact", "no rule yet"
+
+
+def _check(dimensions: int, min_recall: float) -> None:
+    if dimensions < 1:
+        raise InputError(f"dimensions is {dimensions}; it must be 1 or more")
+    if not 0 <= min_recall < 1:
+        raise InputError(f"min_recall is {min_recall}; it must be at least 0 and below 1")
+
+
+def _rooms(
+    source: DescribedDomain, first: np.ndarray, dimensions: int, memory_gb: float
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Room for embedded sources and, where the memory suffices, for their descriptors; says what it takes."""
+    n, dimensions = len(source), dimensions + 1
+    needed, described = index_bytes(n, dimensions) / 1e9, n * first[0].nbytes / 1e9
+    if needed > memory_gb:
+        raise InputError(
+            f"retrieval.memory_gb is {memory_gb:g}; an index of {n:,} source images with {dimensions} numbers each needs "
+            f"{needed:.2g}: raise it, take fewer dimensions, or set retrieval.method to exact"
+        )
+    fits = needed + described <= memory_gb
+    _logger.info(
+        "scann: an index of %d source images, %d numbers each, takes %.2g GB; their descriptors take %.2g GB and %s",
+        n, dimensions, needed, described,
+        "are kept in memory" if fits else "are read, or described, again when they are ranked",
+    )  # fmt: skip
+    held = np.empty((n, *first.shape[1:]), first.dtype) if fits else None
+    return np.empty((n, dimensions), np.float32), held
+
+
+def _certify(
+    index: ScannIndex, queries: np.ndarray, exact: NeighborTable, n_source: int, n_target: int, min_recall: float
+) -> Certificate:
+    """The recall with as few candidates as suffice."""
+    deepest = min(n_source, _DEEPEST * exact.depth)
+    candidates = min(math.ceil(_FIRST * exact.depth), deepest)
+    while True:
+        found = recalls(index.search(queries, candidates), exact.indices)
+        # nothing is left to chance where every source image is a candidate
+        low, high = mean_interval(found, len(found) if candidates == n_source else n_target)
+        certificate = Certificate(float(found.mean()), low, high, len(found), exact.depth, candidates, min_recall)
+        _logger.info("scann: %s", certificate.summary())
+        if low >= min_recall:
+            return certificate
+        if candidates == deepest:
+            raise InputError(
+                f"with {certificate.summary()}, the recall is not surely {min_recall:g}: raise retrieval.dimensions, "
+                "lower retrieval.min_recall, or set retrieval.method to exact"
+            )
+        candidates = min(math.ceil(_GROWTH * candidates), deepest)

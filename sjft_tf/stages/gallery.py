@@ -1,0 +1,90 @@
+"""Neighbors of a run's target images, as lines, pictures and figures for people."""
+
+import pathlib
+
+import numpy as np
+
+from sjft_tf.domains import Domain
+from sjft_tf.errors import InputError
+from sjft_tf.images import decode
+from sjft_tf.reporting import RANKS, Borrowing, GalleryRow, Shot, neighbor_picture
+from sjft_tf.reporting.words import counted, divergence, number
+from sjft_tf.retrieval import NeighborTable, borrowing
+from sjft_tf.workspace import Workspace
+
+HUBS, ROWS = 8, 8
+
+
+def draw_neighbors(workspace: Workspace, table: NeighborTable, target_ids: list[str], path: pathlib.Path) -> None:
+    """Write a picture of some target images beside their 1st, 10th, 20th, 30th and 40th neighbors.
+
+    Raises:
+        InputError: the target has no image of that id.
+    """
+    neighbor_picture(path, [gallery_row(workspace, table, position_of(workspace, name)) for name in target_ids])
+
+
+def nearest(
+    workspace: Workspace, table: NeighborTable, target_id: str, count: int = 10
+) -> list[tuple[int, str, str, float]]:
+    """Rank, id, class name and divergence of the nearest source images of one target image."""
+    position, source = position_of(workspace, target_id), workspace.need_source()
+    found = zip(table.indices[position, :count], table.divergences[position, :count], strict=True)
+    return [
+        (rank, source.ids[i], source.class_names[source.labels[i]], float(divergence))
+        for rank, (i, divergence) in enumerate(found, start=1)
+    ]
+
+
+def position_of(workspace: Workspace, target_id: str) -> int:
+    """The index of a target image.
+
+    Raises:
+        InputError: the target has no image of that id.
+    """
+    try:
+        return list(workspace.target.ids).index(target_id)
+    except ValueError:
+        example = workspace.target.ids[0]
+        raise InputError(f"the target has no image {target_id!r}; ids look like {example!r}") from None
+
+
+def gallery_row(workspace: Workspace, table: NeighborTable, position: int) -> GalleryRow:
+    """One target image with its neighbors at `RANKS`, as far as the table goes."""
+    unit = "" if workspace.experiment.descriptor.semantic else "nats"
+    places = [rank - 1 for rank in RANKS if rank <= table.depth]
+    said = [divergence(value, unit) for value in table.divergences[position, places]]
+    neighbors = _shots(workspace.need_source(), table.indices[position, places], said)
+    (target,) = _shots(workspace.target, np.array([position]), [""])
+    return GalleryRow(target, dict(zip(RANKS, neighbors, strict=False)))
+
+
+def _shots(domain: Domain, positions: np.ndarray, details: list[str]) -> list[Shot]:
+    return [
+        Shot(decode(encoded).numpy(), domain.class_names[domain.labels[position]], detail)
+        for position, encoded, detail in zip(positions, domain.encoded(positions), details, strict=True)
+    ]
+
+
+def borrowing_of(workspace: Workspace, table: NeighborTable, counts: np.ndarray) -> Borrowing:
+    """Who is borrowed from when target image i draws on its first `counts[i]` neighbors."""
+    source = workspace.need_source()
+    found = borrowing.occurrences(table.indices, counts, len(source))
+    by_class = borrowing.borrowed_by_class(found, source.labels, len(source.class_names))
+    targets = counted(len(counts), "target image")
+    held, most = np.flatnonzero(by_class.n_images), borrowing.hubs(found, HUBS)
+    return Borrowing(
+        occurrences=found,
+        skewness=borrowing.skewness(found),
+        never_by_chance=borrowing.never_by_chance(counts, len(source)),
+        skewness_by_chance=borrowing.skewness_by_chance(counts, len(source)),
+        class_names=[source.class_names[label] for label in held.tolist()],
+        class_shares=by_class.shares[held],
+        class_expected=by_class.expected[held],
+        hubs=_shots(source, most, [f"neighbor of {number(found[index])} of {targets}" for index in most]),
+    )
+
+
+def spread_positions(n: int, count: int = ROWS) -> np.ndarray:
+    """`[<= count]` int, positions spread evenly over `n` images; the same ones each time."""
+    return np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))

@@ -1,0 +1,43 @@
+"""The main job on images drawn in code: three arms, three seeds, a picture of neighbors and a report."""
+
+import importlib.resources
+import pathlib
+from collections.abc import Iterator
+
+from sjft_tf import pipeline
+from sjft_tf.config import Experiment, parse_experiment
+from sjft_tf.stages.gallery import draw_neighbors, spread_positions
+from sjft_tf.studies.study import arm, arm_folder, study
+from sjft_tf.workspace import Workspace
+
+MODES = ("none", "random", "selective")
+SEEDS = (0, 1, 2)
+ROWS = 6
+
+
+def demo_experiment() -> Experiment:
+    """The experiment that the demo runs in three arms."""
+    config = importlib.resources.files("sjft_tf.studies") / "demo.yaml"
+    return parse_experiment(config.read_text(), name="the demo's config")
+
+
+def demo(folder: pathlib.Path) -> Iterator[str]:
+    """Run the study of the embedded experiment; the lines to print come back as they are ready.
+
+    Args:
+        folder: where the run folders go; a second start goes on from what is there.
+    """
+    experiment = demo_experiment()
+    results = study(experiment, folder, MODES, SEEDS)
+    yield "test images, mean class accuracy in percent: mean ± half the range over seeds"
+    for result in results:
+        yield result.row()
+    run_folder = arm_folder(folder, "selective", SEEDS[0])
+    workspace = Workspace(arm(experiment, "selective", SEEDS[0]), run_folder)
+    with run_folder.locked():
+        neighbors = pipeline.run(workspace).neighbors
+        assert neighbors is not None  # the mode has a table
+        ids = [workspace.target.ids[i] for i in spread_positions(len(workspace.target), ROWS)]
+        draw_neighbors(workspace, neighbors.table, ids, folder / "neighbors.png")
+    yield f"neighbors: {folder / 'neighbors.png'}"
+    yield f"report:    {run_folder.report}"

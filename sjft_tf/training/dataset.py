@@ -1,0 +1,218 @@
+"""The `tf.data` pipeline: target images interleaved with source images drawn for them."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from sjft_tf.domains import Domain, read_encoded
+from sjft_tf.errors import InputError
+from sjft_tf.selection import Selection
+from sjft_tf.training.augmentation import GEOMETRIES, augmented_crop, recolored
+from sjft_tf.training.objectives import Term, has_source, joint_terms, masks
+from sjft_tf.training.sampling import NUMBERS, TARGET_SAMPLINGS, sample_batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One worker's share of every batch: equal stretches of its rows, in the order of the workers.
+
+    Attributes:
+        worker, workers: which one, of how many.
+        replicas: the worker's own; its dataset yields a batch for each of them in turn.
+    """
+
+    worker: int = 0
+    workers: int = 1
+    replicas: int = 1
+
+
+def joint_dataset(
+    target: Domain,
+    source: Domain | None,
+    selection: Selection,
+    *,
+    steps: int,
+    batch_size: int = 20,
+    iter_size: int = 1,
+    image_size: int = 224,
+    terms: Sequence[Term] | None = None,
+    seed: int = 0,
+    geometry: str = "scale",
+    color: float = 0.0,
+    pca_noise: float = 0.1,
+    target_sampling: str = "uniform",
+    max_per_class: int | None = None,
+    shard: Shard | None = None,
+) -> tf.data.Dataset:
+    """One round for a joint model: target images, and for each of them one of the source images that it may draw.
+
+    Each pass over the target visits every image once. Rows are interleaved T, S, T, S, so that any even split over
+    replicas holds both domains in equal number. A row's weight is 0 for a term that it does not belong to, and its label
+    there a valid dummy, 0. With Keras' default reduction the loss is then `0.5 mean(target) + 0.5 mean(source)`.
+    In selection mode `none` a batch holds the `batch_size / 2` target images alone.
+
+    What a step holds is a pure function of (seed, round, step) and K. An iteration over the dataset is one epoch of `fit`:
+    when it begins it asks the selection for the round, and for the step of it to begin at, which is 0 unless a `Checkpoint`
+    has restored another. It has `steps` elements in any case, because Keras wants to know how many; `Checkpoint` ends a
+    resumed epoch where its round ends.
+
+    Args:
+        target: the target domain.
+        source: the source domain; not used in mode `none`.
+        selection: says which source images each target image may draw; its K may change between rounds.
+        steps: updates of a round.
+        batch_size: rows of a batch, even.
+        iter_size: batches for one update, whose rows lie in one batch of `iter_size * batch_size`; for a `JointModel` with
+            the same `iter_size`. Its i-th batch has every `iter_size`-th pair of a target and a source row.
+        image_size: side of the images in pixels.
+        terms: the model's objective, `model.terms`; None: the two of the paper.
+        seed: decides order, draws and augmentation.
+        geometry: of the random crop, see `augmented_crop`.
+        color, pca_noise: strength of changes of color, see `recolored`.
+        target_sampling: `"level"` shows a target image K / k0 times a pass, as the authors' code does, `"uniform"` once.
+        max_per_class: target images of one class in a batch, 2 in the authors' code; None: as they come.
+        shard: of several workers, which rows to make; each worker makes its own.
+
+    Returns:
+        A dataset of `(images, labels, weights)`: `[rows, image_size, image_size, 3]` float32 in 0..255, and dictionaries
+        with a key for each term of `[rows]` int32, the class in the row's own domain, and float32, 0 or 1.
+
+    Raises:
+        InputError: an odd batch size, no source, a selection for another number of images, an impossible option, terms of
+            rows that are not there, or replicas that would not get equal numbers of target and source images.
+    """
+    source = None if selection.mode == "none" else source
+    shard = shard or Shard()
+    terms = joint_terms(source=source is not None) if terms is None else tuple(terms)
+    _check(target, source, selection, batch_size, shard)
+    _check_options(steps, iter_size, geometry, target_sampling, terms, source)
+    draw = functools.partial(
+        sample_batch, selection, seed, n_target=len(target), pairs=batch_size // 2,
+        target_sampling=target_sampling, max_per_class=max_per_class, labels=target.labels,
+    )  # fmt: skip
+    rows = iter_size * (batch_size if source is not None else batch_size // 2)
+    encoded = _sampled(draw, selection, rows, iter_size, steps, shard).map(
+        lambda indices, is_target, numbers: _encoded_rows(target, source, indices, is_target, numbers),
+        num_parallel_calls=2,
+    )
+    images = encoded.unbatch().map(
+        lambda row: {
+            **row,
+            "image": augmented_crop(row["image"], row["numbers"], image_size=image_size, geometry=geometry),
+        },
+        num_parallel_calls=min(os.cpu_count() or 1, 8 * rows // iter_size),
+    )
+    batches = images.batch(rows // (shard.workers * shard.replicas), drop_remainder=True).map(
+        lambda batch: _keras_batch(batch, terms, color, pca_noise), num_parallel_calls=2
+    )
+    # Keras restarts a dataset whose length it knows, and warns of others when they end.
+    return batches.prefetch(max(1, 4 // iter_size)).apply(
+        tf.data.experimental.assert_cardinality(steps * shard.replicas)
+    )
+
+
+def _sampled(
+    draw: functools.partial, selection: Selection, rows: int, iter_size: int, steps: int, shard: Shard
+) -> tf.data.Dataset:
+    """Each step's rows: index in their domain, whether that is the target, numbers; `[rows]`, of one worker."""
+    share = slice(rows // shard.workers * shard.worker, rows // shard.workers * (shard.worker + 1))
+
+    def sample(round: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        batches = [draw(int(round), int(step) * iter_size + i) for i in range(iter_size)]
+        sides = [[batch.targets for batch in batches], [batch.sources for batch in batches]]
+        pairs = np.stack([side for side in sides if side[0].size], axis=-1)  # [iter_size, pairs, domains]
+        is_target = np.broadcast_to(np.arange(pairs.shape[-1]) == 0, pairs.shape)
+        numbers = np.stack([batch.numbers for batch in batches]).reshape(*pairs.shape, NUMBERS)
+        # every iter_size-th pair belongs to one batch
+        indices, is_target, numbers = (np.moveaxis(part, 0, 1) for part in (pairs, is_target, numbers))
+        return (
+            indices.reshape(rows)[share].astype(np.int32),
+            is_target.reshape(rows)[share],
+            numbers.reshape(rows, NUMBERS)[share],
+        )
+
+    def sample_in_graph(round: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        indices, is_target, numbers = tf.numpy_function(sample, [round, step], (tf.int32, tf.bool, tf.float32))
+        return (
+            tf.ensure_shape(indices, (None,)),
+            tf.ensure_shape(is_target, (None,)),
+            tf.ensure_shape(numbers, (None, NUMBERS)),
+        )
+
+    def position(_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        held = tf.numpy_function(lambda: np.array([selection.round, selection.first_step]), [], tf.int64)
+        return tf.ensure_shape(held, (2,))[0], tf.ensure_shape(held, (2,))[1]
+
+    begin = tf.data.Dataset.from_tensors(0).map(position)  # read when an iteration begins
+    places = begin.flat_map(
+        lambda round, first: tf.data.Dataset.range(steps).map(lambda number: (round, first + number))
+    )
+    return places.map(sample_in_graph)
+
+
+def _encoded_rows(
+    target: Domain, source: Domain | None, indices: tf.Tensor, is_target: tf.Tensor, numbers: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    rows = {"is_target": is_target, "numbers": numbers}
+    if source is None:
+        return {**rows, "image": read_encoded(target, indices), "label": tf.gather(target.labels, indices)}
+    images, labels = [], []
+    places = tf.dynamic_partition(tf.range(tf.size(indices)), tf.cast(is_target, tf.int32), 2)
+    for domain, place in zip((source, target), places, strict=True):
+        of_domain = tf.gather(indices, place)
+        images.append(read_encoded(domain, of_domain))
+        labels.append(tf.gather(domain.labels, of_domain))
+    return {**rows, "image": tf.dynamic_stitch(places, images), "label": tf.dynamic_stitch(places, labels)}
+
+
+def _keras_batch(
+    batch: dict[str, tf.Tensor], terms: Sequence[Term], color: float, pca_noise: float
+) -> tuple[tf.Tensor, dict, dict]:
+    images = recolored(batch["image"], batch["numbers"], color=color, pca_noise=pca_noise)
+    counted = masks(terms, batch["is_target"])
+    labels = {name: tf.where(mask, batch["label"], 0) for name, mask in counted.items()}
+    return images, labels, {name: tf.cast(mask, tf.float32) for name, mask in counted.items()}
+
+
+def check_split(name: str, batch_size: int, replicas: int) -> None:
+    """Raise InputError, by `name`, unless every replica gets whole pairs of a target and a source image."""
+    if batch_size % (2 * replicas):
+        raise InputError(
+            f"{name} is {batch_size}, which does not split into equal numbers of target and source images on "
+            f"{replicas} replicas; take a multiple of {2 * replicas}"
+        )
+
+
+def _check(target: Domain, source: Domain | None, selection: Selection, batch_size: int, shard: Shard) -> None:
+    if batch_size < 2 or batch_size % 2:
+        raise InputError(f"batch_size is {batch_size}; it must be even, half target and half source images")
+    check_split("batch_size", batch_size, shard.workers * shard.replicas)
+    if selection.mode != "none" and source is None:
+        raise InputError(f"selection mode {selection.mode!r} draws source images, but source is None")
+    selection.check_target(target.name, len(target))
+    if source is not None and selection.neighbors is not None and selection.neighbors.indices.max() >= len(source):
+        last = selection.neighbors.indices.max()
+        raise InputError(f"the neighbor table names source image {last}; {source.name} has {len(source)} images")
+    if source is not None and selection.n_source is not None and selection.n_source != len(source):
+        raise InputError(f"the selection is for {selection.n_source} source images; {source.name} has {len(source)}")
+
+
+def _check_options(
+    steps: int, iter_size: int, geometry: str, target_sampling: str, terms: Sequence[Term], source: Domain | None
+) -> None:
+    for name, number in (("steps", steps), ("iter_size", iter_size)):
+        if number < 1:
+            raise InputError(f"{name} is {number}; it must be 1 or more")
+    for name, value, known in (
+        ("geometry", geometry, GEOMETRIES),
+        ("target_sampling", target_sampling, TARGET_SAMPLINGS),
+    ):
+        if value not in known:
+            raise InputError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
+    if has_source(terms) != (source is not None):
+        there = "there is a source" if source is not None else "selection mode 'none' draws no source images"
+        raise InputError(f"the terms count rows {', '.join(sorted({term.rows for term in terms}))}, but {there}")

@@ -1,0 +1,153 @@
+"""What a joint model is trained on: terms, each one output with its loss, its rows, its weight and its metrics.
+
+A tuple of terms is the one place from which masks, losses, metrics and the history are made. `joint_terms` has those of the
+paper; a further term is one more `Term` in the tuple, and one more output of the model:
+
+    terms = (*joint_terms(), Term("rotation", rows="all", loss=keras.losses.Huber(), weight=0.1))
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from sjft_tf.errors import InputError
+
+TARGET, SOURCE = "target", "source"
+ROWS = (TARGET, SOURCE, "all")
+MEAN_LOSS = "mean_loss"
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """One output of a joint model, and what it is trained on and measured by.
+
+    Attributes:
+        name: of the model's output, and of the layer that makes it where that is a head.
+        rows: which rows of a batch count: "target", "source" or "all".
+        loss: of labels `[B]` and outputs `[B, ...]`, one number a row.
+        weight: its factor in the sum of losses.
+        metrics: of the same; each is copied where it is used. The mean loss over the term's rows is measured anyway.
+
+    Raises:
+        InputError: `rows` is none of the three.
+    """
+
+    name: str
+    rows: str
+    loss: keras.losses.Loss
+    weight: float = 1.0
+    metrics: tuple[keras.metrics.Metric, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rows not in ROWS:
+            raise InputError(f"rows of term {self.name!r} are {self.rows!r}; they must be one of {', '.join(ROWS)}")
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs."""
+        kept = {"loss": self.loss, "metrics": list(self.metrics)}
+        return {**{field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, **{
+            name: keras.saving.serialize_keras_object(value) for name, value in kept.items()
+        }}  # fmt: skip
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Term":
+        """The term that `get_config` told of."""
+        loss, metrics = (keras.saving.deserialize_keras_object(config[name]) for name in ("loss", "metrics"))
+        return cls(**{**config, "loss": loss, "metrics": tuple(metrics)})
+
+
+def joint_terms(*, source: bool = True, source_weight: float = 1.0) -> tuple[Term, ...]:
+    """The two terms of the paper: softmax cross-entropy of each domain's logits over its own rows.
+
+    With the masks of `joint_dataset` and Keras' reduction, which divides by all rows of the batch, their sum is the authors'
+    loss, `0.5 mean(target) + 0.5 source_weight mean(source)`.
+
+    Args:
+        source: whether there is a source; without one the target's term is alone.
+        source_weight: weight of the source's term.
+    """
+    weights = {TARGET: 1.0, SOURCE: source_weight} if source else {TARGET: 1.0}
+    return tuple(
+        Term(
+            name, name, keras.losses.SparseCategoricalCrossentropy(from_logits=True), weight,
+            (keras.metrics.SparseCategoricalAccuracy(name="accuracy"),),
+        )
+        for name, weight in weights.items()
+    )  # fmt: skip
+
+
+def has_source(terms: Sequence[Term]) -> bool:
+    """Whether batches for these terms hold rows of the source, every second one; else they are of the target alone."""
+    return any(term.rows != TARGET for term in terms)
+
+
+def masks(terms: Sequence[Term], is_target: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Which rows count, by term: bool like `is_target`, which is `[B]`."""
+    rows = {TARGET: is_target, SOURCE: ~is_target, "all": tf.ones_like(is_target)}
+    return {term.name: rows[term.rows] for term in terms}
+
+
+def losses(terms: Sequence[Term]) -> dict[str, keras.losses.Loss]:
+    """For `compile(loss=...)`."""
+    return {term.name: term.loss for term in terms}
+
+
+def loss_weights(terms: Sequence[Term]) -> dict[str, float]:
+    """For `compile(loss_weights=...)`."""
+    return {term.name: term.weight for term in terms}
+
+
+def weighted_metrics(terms: Sequence[Term]) -> dict[str, list[keras.metrics.Metric]]:
+    """For `compile(weighted_metrics=...)`: new ones, of each term's own rows.
+
+    As plain `metrics` they would count the other domain's rows as errors.
+    """
+    # Keras puts the output's name before a metric's where there are several outputs, and only there.
+    prefix = f"{terms[0].name}_" if len(terms) == 1 else ""
+    return {
+        term.name: [
+            MeanLoss(term.loss, name=f"{prefix}{MEAN_LOSS}"),
+            *(
+                type(metric).from_config({**metric.get_config(), "name": prefix + metric.name})
+                for metric in term.metrics
+            ),
+        ]
+        for term in terms
+    }
+
+
+def history(terms: Sequence[Term], logs: Mapping[str, float]) -> dict[str, float]:
+    """From what Keras logs, each term's loss and metrics over its own rows: `target_loss`, `target_accuracy`, ...
+
+    Keras' own `target_loss` divides by the rows of the whole batch.
+    """
+    found: dict[str, float] = {}
+    for term in terms:
+        found[f"{term.name}_loss"] = float(logs[f"{term.name}_{MEAN_LOSS}"])
+        found |= {f"{term.name}_{metric.name}": float(logs[f"{term.name}_{metric.name}"]) for metric in term.metrics}
+    return found
+
+
+@keras.saving.register_keras_serializable(package="sjft_tf")
+class MeanLoss(keras.metrics.Mean):
+    """The mean of a loss over the rows that count."""
+
+    def __init__(self, loss: keras.losses.Loss, name: str = MEAN_LOSS, dtype: Any = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.loss = loss
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add the rows of a batch."""
+        super().update_state(self.loss.call(y_true, y_pred), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs."""
+        return {**super().get_config(), "loss": keras.saving.serialize_keras_object(self.loss)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "MeanLoss":
+        """The metric that `get_config` told of."""
+        return cls(**{**config, "loss": keras.saving.deserialize_keras_object(config["loss"])})

@@ -1,0 +1,18 @@
+"""What decides a run's numbers besides its settings."""
+
+import importlib.metadata
+import os
+import platform
+
+PACKAGES = ("sjft-tf", "tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-image", "tensorflow-datasets")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the platform and the packages that decide a run's numbers."""
+    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,133 @@
+"""One experiment in one run folder, its domains and its filter bank, opened when they are first asked for."""
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Sequence
+
+from sjft_tf.config import DomainConfig, Experiment, differences, load_experiment
+from sjft_tf.descriptors import FilterBank, PooledFeatures
+from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, TFRecordImages, Union
+from sjft_tf.errors import InputError
+from sjft_tf.progress import watching
+from sjft_tf.workspace.banks import build_bank
+from sjft_tf.workspace.folder import RunFolder
+
+ROLES = ("target", "validation", "test", "source")
+logger = logging.getLogger(__name__)
+
+
+class Workspace:
+    """What every stage works on; nothing in it changes.
+
+    Args:
+        experiment: the settings.
+        folder: where artifacts go.
+
+    Raises:
+        InputError: the folder holds a run of another experiment.
+    """
+
+    def __init__(self, experiment: Experiment, folder: RunFolder) -> None:
+        self.experiment, self.folder = experiment, folder
+        if os.path.exists(folder.config):  # a folder that may not be entered is refused when it is locked
+            self._check_same_experiment(load_experiment(folder.config))
+
+    def _check_same_experiment(self, held: Experiment) -> None:
+        changed = differences(held, self.experiment)
+        if changed:
+            key, there, here = changed[0]
+            raise InputError(
+                f"{self.folder.path} holds a run of another config: {key} is {there!r} there and {here!r} here; "
+                "take another --out, or delete the folder"
+            )
+
+    def check_domains(self) -> None:
+        """Open the domains, and check that they fit together.
+
+        Raises:
+            InputError: a domain cannot be used, or selection needs more source images than there are.
+        """
+        n_source = len(self.source) if self.source is not None else 0
+        selection = self.experiment.selection
+        if self.has_table and selection.k0 > n_source:
+            raise InputError(f"selection.k0 is {selection.k0}, but the source has only {n_source} images")
+        for role, domain in self.domains().items():
+            left_out = f"; {len(domain.rejected)} files left out, see rejected.csv" if domain.rejected else ""
+            n_classes = len(domain.class_names)
+            logger.info("%s: %s, %d images, %d classes%s", role, domain.name, len(domain), n_classes, left_out)
+
+    def domains(self) -> dict[str, Domain]:
+        """The domains that the experiment names, by role."""
+        opened = {role: getattr(self, role) for role in ROLES}
+        return {role: domain for role, domain in opened.items() if domain is not None}
+
+    @functools.cached_property
+    def target(self) -> Domain:
+        """The target domain."""
+        return self._open("target")
+
+    @functools.cached_property
+    def validation(self) -> Domain | None:
+        """The validation domain, in the target's label space."""
+        return self._open("validation", self.target.class_names) if self.experiment.validation else None
+
+    @functools.cached_property
+    def test(self) -> Domain | None:
+        """The test domain, in the target's label space."""
+        return self._open("test", self.target.class_names) if self.experiment.test else None
+
+    @functools.cached_property
+    def source(self) -> Domain | None:
+        """The source domain; None where the selection mode draws nothing from it."""
+        return self._open("source") if self.experiment.source and self.experiment.selection.mode != "none" else None
+
+    def need_source(self) -> Domain:
+        """The source domain of a run that draws from it.
+
+        Raises:
+            InputError: the run draws nothing.
+        """
+        if self.source is None:
+            raise InputError(
+                f"this run has selection.mode {self.experiment.selection.mode}, which searches no neighbors"
+            )
+        return self.source
+
+    @functools.cached_property
+    def bank(self) -> FilterBank | PooledFeatures:
+        """What describes the images."""
+        return build_bank(self.experiment.descriptor, self.experiment.descriptor_size)
+
+    @property
+    def has_table(self) -> bool:
+        """Whether the selection mode goes by a neighbor table."""
+        return self.experiment.selection.mode in ("selective", "random")
+
+    def _open(self, role: str, class_names: Sequence[str] | None = None) -> Domain:
+        try:
+            domain = self._domain(getattr(self.experiment, role), role, class_names)
+            if class_names is not None and tuple(domain.class_names) != tuple(class_names):  # as of synthetic images
+                raise InputError(
+                    f"{domain.name} has classes of its own, from {domain.class_names[0]!r} to "
+                    f"{domain.class_names[-1]!r}, and not the target's, from {class_names[0]!r} to {class_names[-1]!r}"
+                )
+            return domain
+        except InputError as error:
+            raise InputError(f"{role}: {error}") from error
+
+    def _domain(self, config: DomainConfig, role: str, class_names: Sequence[str] | None) -> Domain:
+        if config.union is not None:
+            return Union([self._domain(part, f"{role}-{i}", class_names) for i, part in enumerate(config.union)])
+        if config.synthetic is not None:
+            return SyntheticImages(config.synthetic, image_size=self.experiment.image_size)
+        openers: dict[str, Callable[..., Domain]] = {
+            "folder": ImageFolder,
+            "table": functools.partial(ImageTable, root=config.root),
+            "tfrecords": TFRecordImages,
+            "tfds": functools.partial(TFDSImages, split=config.split or "", data_dir=config.data_dir),
+        }
+        (kind,) = (kind for kind in openers if getattr(config, kind) is not None)
+        with watching(f"index {role}") as progress:
+            cache = self.folder.scan(role)
+            return openers[kind](getattr(config, kind), class_names=class_names, cache=cache, progress=progress)

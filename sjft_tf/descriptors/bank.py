@@ -23,6 +23,9 @@ class FilterBank(Protocol):
     def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
         """Response maps of a batch; callable inside a `tf.function`.
 
+        Called directly, an image's maps may depend on the size of the batch by rounding; descriptors are made in batches
+        of one size (see `BatchGraph`), within which they must depend neither on an image's place nor on the others.
+
         Args:
             images: `[B, S, S, 3]` float32 RGB, 0..255.
 

@@ -17,6 +17,9 @@ from sjft_tf.files import digest
 from sjft_tf.images import squashed_view
 from sjft_tf.progress import Progress
 
+BATCH = 16
+"""Images that a bank is given at a time, always so many: networks round by the number of images beside an image."""
+
 
 def fit_bin_edges(
     target: Domain,
@@ -26,7 +29,6 @@ def fit_bin_edges(
     bins: int = 32,
     fine_bins: int = 2000,
     binning: str = "quantile",
-    batch_size: int = 16,
     progress: Progress | None = None,
 ) -> BinEdges:
     """Bin edges from all images of the target: a first pass for the bounds, a second for the fine histogram.
@@ -38,7 +40,6 @@ def fit_bin_edges(
         bins: bins per channel, from 2 to `fine_bins`.
         fine_bins: equal intervals between the bounds, from which the bins are made.
         binning: "quantile" (equal mass) or "authors" (the rule of their code).
-        batch_size: as in `HistogramDescriber`.
         progress: told of both passes, so its total is twice the number of images.
 
     Raises:
@@ -53,7 +54,7 @@ def fit_bin_edges(
     tell: Progress = progress or (lambda done, total: None)
 
     def batches(measure: Callable, *per_channel: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        graph = BatchGraph(over_groups(bank, measure, *per_channel), image_size=image_size, batch_size=batch_size)
+        graph = BatchGraph(over_groups(bank, measure, *per_channel), image_size=image_size)
         return graph.batches(target)
 
     lower = np.full(len(bank.channel_weights), np.inf, np.float32)
@@ -78,7 +79,6 @@ class HistogramDescriber:
         bank: the filter bank with which `edges` were fitted.
         edges: the target's bin edges.
         image_size: side of the images given to the bank, in pixels, as for `edges`.
-        batch_size: images at a time; without influence on the result, but for banks that round by it.
 
     Raises:
         InputError: bank and edges differ in channels; by `describe`, a map has more pixels than uint16 can count.
@@ -86,14 +86,14 @@ class HistogramDescriber:
 
     dtype = np.dtype(np.uint16)
 
-    def __init__(self, bank: FilterBank, edges: BinEdges, *, image_size: int, batch_size: int = 16) -> None:
+    def __init__(self, bank: FilterBank, edges: BinEdges, *, image_size: int) -> None:
         if len(edges.lower) != len(bank.channel_weights):
             channels = len(bank.channel_weights)
             raise InputError(f"the bin edges have {len(edges.lower)} channels; the filter bank has {channels}")
         self.bank, self.edges = bank, edges
         self.shape: tuple[int, ...] = (len(edges.lower), edges.bins)
         counts = over_groups(bank, histograms.histogram_counts, histograms.bin_thresholds(edges))
-        self._graph = BatchGraph(counts, image_size=image_size, batch_size=batch_size)
+        self._graph = BatchGraph(counts, image_size=image_size)
 
     def config(self) -> list[Any]:
         """Bank, edges and image size."""
@@ -128,31 +128,31 @@ def over_groups(bank: FilterBank, measure: Callable, *per_channel: np.ndarray) -
 class BatchGraph:
     """One graph from a batch of images to what is measured of them, with decoding of the next batches beside it.
 
-    The graph always sees full batches, the last one filled up: so a convolution computes an image the same way, to the
-    bit, whatever the number of images.
+    The graph always sees `BATCH` images, the last batch filled up with black ones: so an image is computed the same way,
+    to the bit, wherever it stands in a domain and whatever stands beside it. For convolutions that holds as they are;
+    products of matrices go over the border of two images in some kernels, so a bank takes them image by image.
 
     Args:
-        measure: from `[batch_size, S, S, 3]` float32 images and the number n of them that count, to a tensor.
+        measure: from `[BATCH, S, S, 3]` float32 images and the number n of them that count, to a tensor.
         image_size: S, in pixels; InputError unless it is positive.
-        batch_size: images at a time.
     """
 
-    def __init__(self, measure: Callable[..., tf.Tensor], *, image_size: int, batch_size: int) -> None:
+    def __init__(self, measure: Callable[..., tf.Tensor], *, image_size: int) -> None:
         if image_size < 1:
             raise InputError(f"the image size is {image_size}; it must be at least 1")
-        self.image_size, self.batch_size = image_size, batch_size
-        images = tf.TensorSpec((batch_size, image_size, image_size, 3), tf.float32)
+        self.image_size = image_size
+        images = tf.TensorSpec((BATCH, image_size, image_size, 3), tf.float32)
         self._graph = tf.function(measure, input_signature=[images, tf.TensorSpec((), tf.int32)], autograph=False)
 
     def batches(self, domain: Domain, indices: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """After every batch the number of images done so far, and what was measured."""
         view = functools.partial(squashed_view, image_size=self.image_size)
         done = 0
-        for images in image_batches(domain, view, batch_size=self.batch_size, indices=indices):
+        for images in image_batches(domain, view, batch_size=BATCH, indices=indices):
             n = len(images)
             done += n
             with _full_float32():
-                measured = self._graph(tf.pad(images, ((0, self.batch_size - n), (0, 0), (0, 0), (0, 0))), n).numpy()
+                measured = self._graph(tf.pad(images, ((0, BATCH - n), (0, 0), (0, 0), (0, 0))), n).numpy()
             yield done, measured
 
     def collect(

@@ -76,17 +76,6 @@ def test_a_constant_added_to_the_image_changes_no_conv1_descriptor(drawn_images,
     assert moved <= 1e-3 * counts[0].sum()  # responses within rounding of an edge
 
 
-def test_an_image_is_described_alike_whatever_stands_beside_it(drawn_images):
-    domain = drawn_images(np.random.default_rng(2).integers(0, 256, (7, SIZE, SIZE, 3), np.uint8))
-    bank = AlexNetBank()
-    edges = fit_bin_edges(domain, bank, image_size=SIZE, bins=5)
-    for batch_size in (1, 3, 8):
-        describer = HistogramDescriber(bank, edges, image_size=SIZE, batch_size=batch_size)
-        whole = describer.describe(domain)
-        for indices in ([6], [5, 2, 0], [3, 3, 1, 6]):
-            np.testing.assert_array_equal(describer.describe(domain, indices=np.array(indices)), whole[indices])
-
-
 def test_the_filters_of_the_package_are_small_and_of_alexnets_form(images):
     resource = importlib.resources.files("sjft_tf.descriptors") / "alexnet-tiny-imagenet.npz"
     assert len(resource.read_bytes()) < 1_500_000

@@ -108,7 +108,8 @@ def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.T
     return tf.slice(wider, (0, left - first, 0), (height, width, 3))
 
 
-@not_inlined  # together these ops cost more than decoding a small JPEG
+# Together these ops cost more than decoding a small JPEG; and a data set without a format makes none of its ops ready.
+@not_inlined
 def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
     is_kind = [_is_format(encoded, magic) for magic in (_JPEG, b"\x89PNG", b"GIF8", b"BM")] + [is_webp(encoded), True]
     branches = [

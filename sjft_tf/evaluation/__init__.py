@@ -1,6 +1,7 @@
-"""Accuracy and calibration of predictions. Predictions are made in `inference`."""
+"""Accuracy and calibration of predictions, and intervals of paired differences. Predictions are made in `inference`."""
 
 from sjft_tf.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
+from sjft_tf.evaluation.intervals import PairedDifference, paired_difference
 from sjft_tf.evaluation.measured import figures, measured
 from sjft_tf.evaluation.metrics import (
     ClassResult,
@@ -15,6 +16,7 @@ from sjft_tf.evaluation.tables import confusion_csv, per_class_csv
 
 __all__ = [
     "ClassResult",
+    "PairedDifference",
     "ReliabilityBin",
     "accuracy",
     "best_round",
@@ -25,6 +27,7 @@ __all__ = [
     "figures",
     "mean_class_accuracy",
     "measured",
+    "paired_difference",
     "per_class_accuracy",
     "per_class_csv",
     "reliability",

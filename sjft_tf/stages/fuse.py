@@ -15,7 +15,7 @@ from sjft_tf.errors import InputError
 from sjft_tf.evaluation import figures, measured
 from sjft_tf.inference import predict
 from sjft_tf.progress import watching
-from sjft_tf.serving import MemberRow, check_fusion_folder, export_probabilities, fused, own_copy, softmax_classifier
+from sjft_tf.serving import Row, check_fusion_folder, export_probabilities, fused, own_copy, softmax_classifier
 from sjft_tf.workspace import RunFolder, Workspace, card_of, completed_rounds, initial_model
 
 logger = logging.getLogger(__name__)
@@ -117,12 +117,10 @@ def common(domains: Sequence[Domain | None]) -> Domain | None:
     return first
 
 
-def _members(
-    runs: Sequence[Workspace], test: Domain | None
-) -> tuple[list[keras.Model], list[MemberRow], list[np.ndarray]]:
+def _members(runs: Sequence[Workspace], test: Domain | None) -> tuple[list[keras.Model], list[Row], list[np.ndarray]]:
     """Every member's classifier with weights of its own, its row, and its probabilities on the test domain."""
     models: list[keras.Model] = []
-    rows: list[MemberRow] = []
+    rows: list[Row] = []
     probabilities: list[np.ndarray] = []
     settings = runs[0].experiment.evaluation
     for run in runs:
@@ -131,7 +129,7 @@ def _members(
         for number in range(rounds) if len(runs) == 1 else (rounds - 1,):
             model.load_weights(run.folder.weights(number))
             models.append(own_copy(softmax_classifier(model), f"member_{len(models) + 1}"))
-            row: MemberRow = {"run": name, "round": number}
+            row: Row = {"run": name, "round": number}
             if test is not None:
                 with watching(f"evaluate {name}, round {number + 1}") as progress:
                     probabilities.append(

@@ -15,7 +15,6 @@ from sjft_tf.config import parse_experiment, settings_for_hash, to_yaml
 from sjft_tf.descriptors import (
     DescribedDomain,
     Describer,
-    DescriptorStore,
     FeatureDescriber,
     HistogramDescriber,
     PooledFeatures,
@@ -94,7 +93,7 @@ def _made_from(workspace: Workspace, description: Description) -> str:
     settings = {key: value for key, value in retrieval.items() if key not in ("max_k", "memory_gb")}
     settings |= {"max_k": _depth(workspace), "method": _method(workspace)[0]}
     settings |= {"divergence": workspace.experiment.descriptor.divergence}
-    return files.digest("neighbors 3", description.made_from, workspace.need_source().fingerprint(), settings)
+    return files.digest("neighbors 4", description.made_from, workspace.need_source().fingerprint(), settings)
 
 
 def _depth(workspace: Workspace) -> int:
@@ -112,11 +111,8 @@ def _described_source(workspace: Workspace, description: Description) -> Describ
     else:
         assert description.edges is not None  # histograms have bins
         describer = HistogramDescriber(workspace.bank, description.edges, image_size=size)
-    if not workspace.experiment.descriptor.store:
-        return DescribedDomain(source, describer)
-    made_from = files.digest("descriptors 1", source.fingerprint(), describer.config())
-    store = DescriptorStore(workspace.folder.descriptors, made_from, shape=describer.shape, dtype=describer.dtype)
-    return DescribedDomain(source, describer, store)
+    folder = workspace.folder.descriptors if workspace.experiment.descriptor.store else None
+    return DescribedDomain(source, describer, folder)
 
 
 def _open_source(experiment: str, folder: pathlib.Path, description: Description) -> DescribedDomain:

@@ -63,7 +63,10 @@ class ScannSearch:
     ) -> None:
         scann_operations()  # before hours of describing
         check_depth(depth)
-        _check(dimensions, min_recall)
+        if dimensions < 1:
+            raise InputError(f"dimensions is {dimensions}; it must be 1 or more")
+        if not 0 <= min_recall < 1:
+            raise InputError(f"min_recall is {min_recall}; it must be at least 0 and below 1")
         measure.check(targets, "target", targets)
         self._targets, self._source = targets, source
         rng = np.random.default_rng(0)
@@ -106,13 +109,6 @@ class ScannSearch:
 def choose_method(n_target: int, n_source: int, depth: int, *, hubness: str = "none") -> tuple[str, str]:
     """ "exact" or "scann", whichever takes less time for these sizes, and why, in words for the log."""
     return "exact", "no rule yet"
-
-
-def _check(dimensions: int, min_recall: float) -> None:
-    if dimensions < 1:
-        raise InputError(f"dimensions is {dimensions}; it must be 1 or more")
-    if not 0 <= min_recall < 1:
-        raise InputError(f"min_recall is {min_recall}; it must be at least 0 and below 1")
 
 
 def _rooms(

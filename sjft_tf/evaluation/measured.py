@@ -10,14 +10,11 @@ from sjft_tf.evaluation.metrics import accuracy, class_results, confusion_matrix
 
 
 def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Accuracies and calibration error.
+    """`mean_class_accuracy`, `accuracy` and `ece`, each in 0..1.
 
     Args:
         labels: `[n]` int in `0..C-1`.
         probabilities: `[n, C]` float, rows sum to 1.
-
-    Returns:
-        `mean_class_accuracy`, `accuracy` and `ece`, each in 0..1.
     """
     answers = probabilities.argmax(axis=-1)
     return {
@@ -28,15 +25,7 @@ def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
 
 def measured(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
-    """`figures`, with the accuracy of each class (None where it has no image) and the reliability by confidence.
-
-    Args:
-        labels, probabilities: as of `figures`.
-        class_names: `[C]`.
-
-    Returns:
-        A dictionary of JSON values.
-    """
+    """`figures`, the accuracy of each class (None where it has no image) and the reliability by confidence, for JSON."""
     confusion = confusion_matrix(labels, probabilities.argmax(axis=-1), len(class_names))
     return {
         **figures(labels, probabilities),

@@ -7,14 +7,7 @@ import numpy as np
 
 
 def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Share of images whose predicted class is the label.
-
-    Args:
-        labels: `[n]` int; `predictions`: `[n]` int. n > 0.
-
-    Returns:
-        A number in `[0, 1]`.
-    """
+    """Share of images, in 0..1, whose predicted class is the label; both `[n]` int, n > 0."""
     return float(np.mean(np.asarray(labels) == np.asarray(predictions)))
 
 
@@ -26,14 +19,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, n_classes: int
 
 
 def per_class_accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share of each class's images that were called right.
-
-    Args:
-        confusion: `[n_classes, n_classes]` counts, labels in rows.
-
-    Returns:
-        `[n_classes]` float64 in `[0, 1]`; NaN for a class without images.
-    """
+    """`[n_classes]` float64, the share of each class's images that were called right; NaN for a class without images."""
     totals = confusion.sum(axis=1)
     return np.where(totals > 0, np.diag(confusion) / np.maximum(totals, 1), np.nan)
 
@@ -75,26 +61,15 @@ def class_results(confusion: np.ndarray, class_names: Sequence[str]) -> list[Cla
 def mean_class_accuracy(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> float:
     """Unweighted mean over classes of the share of a class's images called right: the paper's metric (Ge & Yu, section 4).
 
-    Classes without images have no share and are left out of the mean.
-
-    Args:
-        labels: `[n]` int in `[0, n_classes)`; `predictions`: likewise. n > 0.
-        n_classes: number of classes.
-
-    Returns:
-        A number in `[0, 1]`.
+    Classes without images have no share and are left out of the mean. `labels` and `predictions` are `[n]` int, n > 0.
     """
     return float(np.nanmean(per_class_accuracy(confusion_matrix(labels, predictions, n_classes))))
 
 
 def best_round(accuracies: Sequence[float | None]) -> int | None:
-    """The round of the highest accuracy, the earliest of equal ones.
+    """The round, from 0, of the highest accuracy, the earliest of equal ones; None where no round has an accuracy.
 
-    Args:
-        accuracies: one a round, of a validation domain, never of the test domain; None where there was none.
-
-    Returns:
-        The round, counted from 0; None where no round has an accuracy.
+    Accuracies are of a validation domain, never of the test domain.
     """
     measured = [(value, -number) for number, value in enumerate(accuracies) if value is not None]
     return -max(measured)[1] if measured else None

@@ -17,23 +17,16 @@ def confusion_csv(confusion: np.ndarray, class_names: Sequence[str]) -> str:
         class_names: `[C]`, without control characters, which CSV readers take for ends of lines.
 
     Returns:
-        CSV with the header `class` and the class names, and a line for each true class: its name, then how many of its
-        images were called what.
+        A header, `class` and the class names, and a line for each true class: how many of its images were called what.
     """
     rows = ([name, *counts] for name, counts in zip(class_names, confusion.tolist(), strict=True))
     return _csv(["class", *class_names], rows)
 
 
 def per_class_csv(confusion: np.ndarray, class_names: Sequence[str]) -> str:
-    """The text of `per_class.csv`.
+    """The text of `per_class.csv`: `class_results` with the header `class,images,accuracy,confused_with,times`.
 
-    Args:
-        confusion, class_names: as in `confusion_csv`.
-
-    Returns:
-        CSV with the header `class,images,accuracy,confused_with,times` and a line for each class: the share of its
-        images that were called right, and the wrong class that its images were called most often. A class without
-        images has no accuracy, and one without errors is confused with none: those cells are empty.
+    A class without images has no accuracy, and one without errors is confused with none: those cells are empty.
     """
     rows = (
         (name, n_images, None if accuracy is None else f"{accuracy:.6f}", wrong, times)

@@ -50,11 +50,7 @@ def fuse(folders: Sequence[RunFolder], out: pathlib.Path) -> dict:
 
 
 def fusion_of(runs: Sequence[Workspace]) -> tuple[keras.Model, dict]:
-    """The fused model and its record, as `fuse` exports them; nothing is written.
-
-    Raises:
-        InputError: a run is incomplete, or they do not fit together, or there is nothing to fuse.
-    """
+    """The fused model and its record, as `fuse` exports them; nothing is written."""
     _check_alike(runs)
     for run in runs:
         _check_complete(run)
@@ -70,11 +66,7 @@ def fusion_of(runs: Sequence[Workspace]) -> tuple[keras.Model, dict]:
 
 @contextlib.contextmanager
 def opened(folders: Sequence[RunFolder]) -> Iterator[list[Workspace]]:
-    """The runs in folders that hold one each, locked.
-
-    Raises:
-        InputError: a folder is no run, is in use, or given twice.
-    """
+    """The runs in folders that hold one each, locked."""
     paths = [folder.path.resolve() for folder in folders]
     for i, path in enumerate(paths):
         if path in paths[:i]:

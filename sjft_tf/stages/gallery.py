@@ -16,11 +16,7 @@ HUBS, ROWS = 8, 8
 
 
 def draw_neighbors(workspace: Workspace, table: NeighborTable, target_ids: list[str], path: pathlib.Path) -> None:
-    """Write a picture of some target images beside their 1st, 10th, 20th, 30th and 40th neighbors.
-
-    Raises:
-        InputError: the target has no image of that id.
-    """
+    """Write a picture of some target images beside their 1st, 10th, 20th, 30th and 40th neighbors."""
     neighbor_picture(path, [gallery_row(workspace, table, position_of(workspace, name)) for name in target_ids])
 
 

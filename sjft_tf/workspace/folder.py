@@ -164,11 +164,7 @@ class RunFolder:
         files.write_text(self.history, "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in rounds))
 
     def read_history(self) -> list[dict[str, Any]]:
-        """One dictionary a completed round; empty where there is none.
-
-        Raises:
-            InputError: the file is damaged.
-        """
+        """One dictionary a completed round; an `InputError` where the file is damaged."""
         if not self.history.exists():
             return []
         try:

@@ -83,11 +83,7 @@ class Workspace:
         return self._open("source") if self.experiment.source and self.experiment.selection.mode != "none" else None
 
     def need_source(self) -> Domain:
-        """The source domain of a run that draws from it.
-
-        Raises:
-            InputError: the run draws nothing.
-        """
+        """The source domain; an `InputError` where the run draws nothing from it."""
         if self.source is None:
             raise InputError(
                 f"this run has selection.mode {self.experiment.selection.mode}, which searches no neighbors"

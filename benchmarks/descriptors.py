@@ -23,6 +23,7 @@ def alexnet(given: argparse.Namespace) -> tuple[float, list[float], dict]:
     import tensorflow as tf
 
     from sjft_tf.descriptors import AlexNetBank, engine, fit_bin_edges, histograms
+    from sjft_tf.descriptors.alexnet import alexnet_responses
 
     size, bins = (64, 8) if given.small else (224, 100)
     target, _ = measuring.domains(given)
@@ -30,13 +31,12 @@ def alexnet(given: argparse.Namespace) -> tuple[float, list[float], dict]:
     bank = AlexNetBank()
     edges = fit_bin_edges(part, bank, image_size=size, bins=bins)
     images = tf.constant(np.random.default_rng(0).uniform(0, 255, (BATCH, size, size, 3)), tf.float32)
-    model = bank.model(size)
-    forward = tf.function(lambda x: [maps for layer, maps in model(x).items() if layer in ("conv1", "conv2")])
+    forward = tf.function(lambda x: alexnet_responses(x, bank.weights, last="conv2")["conv2"])
     measure = engine.over_groups(bank, histograms.histogram_counts, histograms.bin_thresholds(edges))
     described = tf.function(measure, autograph=False)
     seconds = measuring.in_turns(
         given.turns,
-        forward=lambda: forward(images)[1].numpy(),
+        forward=lambda: forward(images).numpy(),
         described=lambda: described(images, tf.constant(BATCH)).numpy(),
     )
     ratio, spread = measuring.ratio(seconds["forward"], seconds["described"])

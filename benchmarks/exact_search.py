@@ -54,7 +54,7 @@ def worst_error(targets: np.ndarray, sources: np.ndarray, weights: np.ndarray, d
     """The largest relative error of a divergence, and how much nearer than the last of its row an image left out is."""
     table = search_exact(targets, sources, weights, depth=depth)
     rows = np.linspace(0, len(targets) - 1, min(CHECKED, len(targets))).astype(int)
-    exact = symmetric_kl(targets[rows], sources, weights)
+    exact = symmetric_kl(targets[rows], sources, weights, smoothing=0.01)
     held = np.take_along_axis(exact, table.indices[rows], axis=1)
     np.put_along_axis(exact, table.indices[rows], np.inf, axis=1)
     return {

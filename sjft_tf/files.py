@@ -1,9 +1,8 @@
 """Writing files so that a reader sees the old content or the new, never a part.
 
-Content goes to a temporary name in the same folder, is flushed to the disk, and takes its place by rename.
-A process killed in between leaves the target as it was, and perhaps a file `.NAME.tmp-PID`, which `remove_leftovers`
-deletes.
-Folders are made as needed. The guarantee is that of `os.replace`: it holds within one file system.
+Content goes to a temporary name in the same folder, is flushed to the disk, and takes its place by rename: the guarantee
+is that of `os.replace` within one file system. A killed process may leave a file `.NAME.tmp-PID`, which `remove_leftovers`
+deletes. Folders are made as needed.
 """
 
 import contextlib

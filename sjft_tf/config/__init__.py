@@ -4,13 +4,9 @@ Types, bounds and the JSON Schema are pydantic's; what is ours is bounded readin
 messages of one line. Below this room functions take plain arguments.
 """
 
-from sjft_tf.config.augmentation import AugmentationConfig
 from sjft_tf.config.descriptor import DescriptorConfig
 from sjft_tf.config.domain import DomainConfig
-from sjft_tf.config.evaluation import EvaluationConfig
 from sjft_tf.config.experiment import Experiment
-from sjft_tf.config.export import ExportConfig
-from sjft_tf.config.model import ModelConfig
 from sjft_tf.config.reading import differences, load_experiment, parse_experiment, to_yaml
 from sjft_tf.config.retrieval import RetrievalConfig
 from sjft_tf.config.section import Section, settings_for_hash
@@ -19,15 +15,11 @@ from sjft_tf.config.training import TrainingConfig
 from sjft_tf.errors import ConfigError
 
 __all__ = [
-    "AugmentationConfig",
     "ConfigError",
     "DescriptorConfig",
     "DomainConfig",
-    "EvaluationConfig",
     "Experiment",
-    "ExportConfig",
     "Mode",
-    "ModelConfig",
     "RetrievalConfig",
     "Section",
     "SelectionConfig",

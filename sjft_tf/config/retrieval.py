@@ -17,12 +17,12 @@ class RetrievalConfig(Section):
         None, description="Neighbors kept per target image; null: the deepest K the rounds can reach."
     )
     smoothing: NotNegative | Literal["authors"] = Field(
-        "authors",
+        0.01,
         description="Counts added to every bin of a histogram; authors: 2.2e-16 added to its shares inside logarithms.",
     )
     hubness: Literal["none", "csls"] = Field(
         "none",
-        description="csls: a source image's mean divergence to its 10 nearest target images is taken off "
+        description="csls: half of a source image's mean divergence to its 10 nearest target images is taken off "
         "(Conneau et al., ICLR 2018), so that images near to everything come later.",
     )
     memory_gb: Annotated[float, Field(gt=0, le=1e6), AS_NUMBER] = Field(

@@ -5,12 +5,11 @@ import importlib.resources
 import os
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from sjft_tf import files
-from sjft_tf.descriptors.alexnet import LAYERS, alexnet
-from sjft_tf.descriptors.bank import of_groups
+from sjft_tf.descriptors.alexnet import LAYERS, alexnet_responses
+from sjft_tf.descriptors.bank import channels_first, of_groups
 from sjft_tf.errors import InputError
 from sjft_tf.models.weights.alexnet import AlexNetWeights, read_alexnet_weights
 
@@ -19,16 +18,17 @@ TAPS = {"pre_relu": "conv", "post_relu": "relu"}
 
 
 class AlexNetBank:
-    """Responses of a range of AlexNet's convolutions, a group a layer.
+    """Responses of a range of AlexNet's convolutions, a group a layer; a `FilterBank`.
 
     Args:
         weights: a file for `read_alexnet_weights`; None for `alexnet-tiny-imagenet`, which the package holds: conv1 and
             conv2 of AlexNet's form, trained by this project on 50,000 small photographs, and not AlexNet's own.
         layers: the layers described, "conv1", "conv1-conv2", ... "conv4-conv5".
-        tap: "pre_relu" as in the authors' code, or "post_relu" as in the paper's words; specification 1.2.
+        tap: "pre_relu" as in the authors' code, or "post_relu" as in the paper's words.
 
     Raises:
-        InputError: the file cannot be used or lacks a layer, or `layers` or `tap` is unknown.
+        InputError: the file cannot be used or lacks a layer, or `layers` or `tap` is unknown; by `responses`, images are
+            too small.
     """
 
     def __init__(
@@ -37,42 +37,28 @@ class AlexNetBank:
         if tap not in TAPS:
             raise InputError(f"tap is {tap!r}; it must be one of {', '.join(TAPS)}")
         self._names = _range(layers)
-        self._weights = _embedded() if weights is None else read_alexnet_weights(weights)
-        missing = [name for name in self._names if name not in self._weights.kernels]
+        self.weights = _embedded() if weights is None else read_alexnet_weights(weights)
+        missing = [name for name in self._names if name not in self.weights.kernels]
         if missing:
-            held = ", ".join(self._weights.kernels)
+            held = ", ".join(self.weights.kernels)
             raise InputError(f"{weights or EMBEDDED} holds {held}; layers {layers!r} need {', '.join(missing)} as well")
         self._layers, self._tap = layers, tap
-        sizes = {name: len(self._weights.biases[name]) for name in self._names}
+        sizes = {name: len(self.weights.biases[name]) for name in self._names}
         self.channel_weights, self.channel_names = of_groups(sizes, "kernel")
 
     def config(self) -> dict[str, Any]:
         """Layers, tap, and a digest of the weights that matter."""
         last = LAYERS.index(self._names[-1]) + 1
-        arrays = [held[name] for name in LAYERS[:last] for held in (self._weights.kernels, self._weights.biases)]
+        arrays = [held[name] for name in LAYERS[:last] for held in (self.weights.kernels, self.weights.biases)]
         return {
-            "bank": "alexnet", "layout": self._weights.layout, "weights": files.digest(*arrays),
+            "bank": "alexnet", "layout": self.weights.layout, "weights": files.digest(*arrays),
             "layers": self._layers, "tap": self._tap,
         }  # fmt: skip
 
     def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """The layers' maps.
-
-        Args:
-            images: `[B, S, S, 3]` float32 RGB, 0..255.
-
-        Returns:
-            For each layer `[B, C, h, w]` float32.
-        """
-        outputs = self.model(images.shape[1])(images)
-        taps = [outputs[name.replace("conv", TAPS[self._tap])] for name in self._names]
-        return [tf.transpose(maps, (0, 3, 1, 2)) for maps in taps]
-
-    @functools.lru_cache(maxsize=2)  # noqa: B019, a bank lives as long as its descriptors are made
-    def model(self, image_size: int) -> keras.Model:
-        """The network up to the last layer, for images of that side."""
-        with tf.init_scope():
-            return alexnet(self._weights, image_size=image_size, last=self._names[-1])
+        """The layers' maps."""
+        outputs = alexnet_responses(images, self.weights, last=self._names[-1])
+        return channels_first(outputs[name.replace("conv", TAPS[self._tap])] for name in self._names)
 
 
 def _range(layers: str) -> tuple[str, ...]:

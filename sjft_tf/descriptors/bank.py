@@ -1,22 +1,10 @@
-"""What the descriptor engine asks of a filter bank."""
+"""What the descriptor engine asks of a filter bank, and what banks have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
-
-
-def of_groups(sizes: Mapping[str, int], noun: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A bank's `channel_weights` and `channel_names`, from its groups.
-
-    Args:
-        sizes: number of channels by the group's name, in the order of the groups.
-        noun: what a channel is called.
-    """
-    channels = list(sizes.values())
-    names = tuple(f"{group}, {noun} {i}" for group, size in sizes.items() for i in range(size))
-    return np.repeat(1 / np.array(channels), channels), names
 
 
 class FilterBank(Protocol):
@@ -29,16 +17,14 @@ class FilterBank(Protocol):
         channel_names: `[D]`, for messages.
     """
 
-    @property
-    def channel_weights(self) -> np.ndarray:
-        """See above."""
-
-    @property
-    def channel_names(self) -> Sequence[str]:
-        """See above."""
+    channel_weights: np.ndarray
+    channel_names: Sequence[str]
 
     def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
         """Response maps of a batch; callable inside a `tf.function`.
+
+        Called directly, an image's maps may depend on the size of the batch by rounding; descriptors are made in batches
+        of one size (see `BatchGraph`), within which they must depend neither on an image's place nor on the others.
 
         Args:
             images: `[B, S, S, 3]` float32 RGB, 0..255.
@@ -50,3 +36,20 @@ class FilterBank(Protocol):
 
     def config(self) -> dict[str, Any]:
         """JSON values that change when any response would; artifacts made with the bank are hashed with them."""
+
+
+def of_groups(sizes: Mapping[str, int], noun: str) -> tuple[np.ndarray, Sequence[str]]:
+    """A bank's `channel_weights` and `channel_names`.
+
+    Args:
+        sizes: number of channels by the group's name, in the order of the groups.
+        noun: what a channel is called.
+    """
+    channels = list(sizes.values())
+    names = tuple(f"{group}, {noun} {i}" for group, size in sizes.items() for i in range(size))
+    return np.repeat(1 / np.array(channels), channels), names
+
+
+def channels_first(groups: Iterable[tf.Tensor]) -> list[tf.Tensor]:
+    """A bank's `responses`, from `[B, h, w, C]` maps of each group."""
+    return [tf.transpose(tf.cast(maps, tf.float32), (0, 3, 1, 2)) for maps in groups]

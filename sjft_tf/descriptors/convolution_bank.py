@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf import files
-from sjft_tf.descriptors.bank import of_groups
+from sjft_tf.descriptors.bank import channels_first, of_groups
 from sjft_tf.errors import InputError
 
 
 class ConvolutionBank:
-    """Responses of convolution kernels to the image, a group for each layer in the file.
+    """Responses of convolution kernels to the image, a group for each layer in the file; a `FilterBank`.
 
     Every layer sees the image itself. No zeros are put around it, so that no response is of a border that is not there;
     adding a constant to a color, or a factor to a kernel, then changes no descriptor, and the input needs no scaling.
@@ -23,7 +23,8 @@ class ConvolutionBank:
         stride: in pixels, of all layers.
 
     Raises:
-        InputError: the file is missing or damaged, has other arrays than these, or holds numbers that are not finite.
+        InputError: the file is missing or damaged, has other arrays than these, or holds numbers that are not finite; by
+            `responses`, images are smaller than a kernel.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, stride: int = 1) -> None:
@@ -42,17 +43,7 @@ class ConvolutionBank:
         }  # fmt: skip
 
     def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """The layers' maps.
-
-        Args:
-            images: `[B, S, S, 3]` float32 RGB, 0..255.
-
-        Returns:
-            For each layer `[B, C, h, w]` float32.
-
-        Raises:
-            InputError: the images are smaller than a kernel.
-        """
+        """The layers' maps."""
         maps = []
         for name, (kernel, bias) in self._layers.items():
             if max(kernel.shape[:2]) > images.shape[1]:
@@ -60,9 +51,8 @@ class ConvolutionBank:
                     f"images of {images.shape[1]} px are smaller than the kernels of {name}, {kernel.shape}"
                 )
             seen = images if kernel.shape[2] == 3 else tf.image.rgb_to_grayscale(images)
-            responses = tf.nn.conv2d(seen, kernel, self._stride, "VALID") + bias
-            maps.append(tf.transpose(responses, (0, 3, 1, 2)))
-        return maps
+            maps.append(tf.nn.conv2d(seen, kernel, self._stride, "VALID") + bias)
+        return channels_first(maps)
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

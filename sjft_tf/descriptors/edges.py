@@ -1,17 +1,16 @@
-"""Bin edges from the target's bounds and fine histogram, by specification 1.3. Pure NumPy.
+"""Bin edges from the target's bounds and fine histogram. Pure NumPy.
 
 The fine histogram divides each channel's bounds into I equal intervals; `histograms` counts it, and applies the edges.
-All functions take channels side by side.
+All functions take channels side by side: fine counts, `[D, I]` int, at least one in every channel, and the bounds of the
+target's responses, lower and upper, `[D]` float32.
 """
 
 import dataclasses
 import logging
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from sjft_tf import files
 from sjft_tf.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -44,29 +43,11 @@ class BinEdges:
         """Bins per channel."""
         return int(self.edges.shape[1]) + 1
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to an `.npz` file."""
-        files.save_arrays(path, lower=self.lower, upper=self.upper, edges=self.edges)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "BinEdges":
-        """Read what `save` wrote; `InputError` if the file is missing, damaged or inconsistent."""
-        arrays = files.load_arrays(path, dict.fromkeys(("lower", "upper", "edges"), np.float32))
-        try:
-            return cls(**arrays)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
-
 
 def quantile_edges(counts: np.ndarray, lower: np.ndarray, upper: np.ndarray, bins: int) -> np.ndarray:
     """Inner edges at the k/bins quantiles of the fine histogram's piecewise linear CDF: `[D, bins - 1]` float64.
 
     Edge k is the smallest x with CDF(x) = k / bins.
-
-    Args:
-        counts: `[D, I]` fine counts, at least one in every channel.
-        lower, upper: `[D]` bounds.
-        bins: number of bins.
     """
     cumulative = np.cumsum(counts, axis=1, dtype=np.float64)
     total = cumulative[:, -1:]
@@ -82,11 +63,6 @@ def authors_edges(counts: np.ndarray, lower: np.ndarray, upper: np.ndarray, bins
 
     Walking over the fine intervals, whenever the mass since the last edge reaches n bins' share, n bins of equal width
     end at the interval's right side and the surplus is dropped; bins left over at the end share what remains.
-
-    Args:
-        counts: `[D, I]` fine counts.
-        lower, upper: `[D]` bounds.
-        bins: number of bins.
     """
     edges = np.stack([_walk(channel / (channel.sum() + 1), bins) for channel in counts])
     return _position(edges[:, :-1], lower, upper, counts.shape[1])
@@ -123,18 +99,7 @@ def check_binning(binning: str) -> None:
 def edges_from_counts(
     counts: np.ndarray, lower: np.ndarray, upper: np.ndarray, *, bins: int, binning: str, channel_names: Sequence[str]
 ) -> BinEdges:
-    """Bin edges from the target's fine histogram; warns of channels that are constant on the target.
-
-    Args:
-        counts: `[D, I]` fine counts.
-        lower, upper: `[D]` float32 bounds of the target's responses.
-        bins: number of bins.
-        binning: "quantile" or "authors".
-        channel_names: `[D]`, for the warning.
-
-    Raises:
-        InputError: `binning` is neither.
-    """
+    """Bin edges by a rule of `RULES`; warns of channels, by `channel_names`, that are constant on the target."""
     check_binning(binning)
     constant = [name for name, flat in zip(channel_names, lower == upper, strict=True) if flat]
     if constant:

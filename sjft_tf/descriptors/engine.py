@@ -17,6 +17,9 @@ from sjft_tf.files import digest
 from sjft_tf.images import squashed_view
 from sjft_tf.progress import Progress
 
+BATCH = 16
+"""Images that a bank is given at a time, always so many: networks round by the number of images beside an image."""
+
 
 def fit_bin_edges(
     target: Domain,
@@ -26,7 +29,6 @@ def fit_bin_edges(
     bins: int = 32,
     fine_bins: int = 2000,
     binning: str = "quantile",
-    batch_size: int = 16,
     progress: Progress | None = None,
 ) -> BinEdges:
     """Bin edges from all images of the target: a first pass for the bounds, a second for the fine histogram.
@@ -38,24 +40,21 @@ def fit_bin_edges(
         bins: bins per channel, from 2 to `fine_bins`.
         fine_bins: equal intervals between the bounds, from which the bins are made.
         binning: "quantile" (equal mass) or "authors" (the rule of their code).
-        batch_size: images at a time; without influence on the result, but for banks that round by it.
         progress: told of both passes, so its total is twice the number of images.
 
     Raises:
         InputError: a value is out of range, the target is empty, a response is not finite, or a response map has
             more pixels than uint16 can count.
-
-    Reference: specification 1.3.
     """
     if not 2 <= bins <= fine_bins:
         raise InputError(f"the number of bins is {bins}; it must be from 2 to {fine_bins}")
     check_binning(binning)
     if len(target) == 0:
         raise InputError(f"{target.name} has no images; bin edges need at least one")
-    tell = progress or _nobody
+    tell: Progress = progress or (lambda done, total: None)
 
     def batches(measure: Callable, *per_channel: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        graph = BatchGraph(over_groups(bank, measure, *per_channel), image_size=image_size, batch_size=batch_size)
+        graph = BatchGraph(over_groups(bank, measure, *per_channel), image_size=image_size)
         return graph.batches(target)
 
     lower = np.full(len(bank.channel_weights), np.inf, np.float32)
@@ -73,80 +72,52 @@ def fit_bin_edges(
     return edges_from_counts(counts, lower, upper, bins=bins, binning=binning, channel_names=bank.channel_names)
 
 
-def describe(
-    domain: Domain,
-    bank: FilterBank,
-    edges: BinEdges,
-    *,
-    image_size: int,
-    batch_size: int = 16,
-    indices: np.ndarray | None = None,
-    progress: Progress | None = None,
-) -> np.ndarray:
-    """Descriptors of a domain's images: how many pixels of each response map fall in each bin.
+class HistogramDescriber:
+    """Counts how many pixels of each response map fall in each bin; a `Describer` of `[D, bins]` uint16.
 
     Args:
-        domain: target or source.
         bank: the filter bank with which `edges` were fitted.
         edges: the target's bin edges.
         image_size: side of the images given to the bank, in pixels, as for `edges`.
-        batch_size: images at a time; without influence on the result, but for banks that round by it.
-        indices: which images, in which order; all, if None.
-        progress: told after every batch.
-
-    Returns:
-        `[n, D, bins]` uint16. Memory beside it is that of a few batches.
 
     Raises:
-        InputError: bank and edges differ in channels, or a response map has more pixels than uint16 can count.
-    """
-    describer = HistogramDescriber(bank, edges, image_size=image_size, batch_size=batch_size)
-    return describer.describe(domain, indices=indices, progress=progress)
-
-
-class HistogramDescriber:
-    """`describe` with everything but the images settled, so that its graph is built once; a `Describer`.
-
-    Args:
-        bank: as in `describe`; so are the others.
+        InputError: bank and edges differ in channels; by `describe`, a map has more pixels than uint16 can count.
     """
 
     dtype = np.dtype(np.uint16)
 
-    def __init__(self, bank: FilterBank, edges: BinEdges, *, image_size: int, batch_size: int = 16) -> None:
+    def __init__(self, bank: FilterBank, edges: BinEdges, *, image_size: int) -> None:
         if len(edges.lower) != len(bank.channel_weights):
             channels = len(bank.channel_weights)
             raise InputError(f"the bin edges have {len(edges.lower)} channels; the filter bank has {channels}")
         self.bank, self.edges = bank, edges
         self.shape: tuple[int, ...] = (len(edges.lower), edges.bins)
         counts = over_groups(bank, histograms.histogram_counts, histograms.bin_thresholds(edges))
-        self._graph = BatchGraph(counts, image_size=image_size, batch_size=batch_size)
+        self._graph = BatchGraph(counts, image_size=image_size)
 
     def config(self) -> list[Any]:
         """Bank, edges and image size."""
-        return [
-            self.bank.config(),
-            digest(self.edges.lower, self.edges.upper, self.edges.edges),
-            self._graph.image_size,
-        ]
+        edges = digest(self.edges.lower, self.edges.upper, self.edges.edges)
+        return [self.bank.config(), edges, self._graph.image_size]
 
     def describe(
         self, domain: Domain, *, indices: np.ndarray | None = None, progress: Progress | None = None
     ) -> np.ndarray:
-        """Descriptors of images, `[n, D, bins]` uint16."""
+        """Descriptors of images, `[n, D, bins]` uint16; memory beside it is that of a few batches."""
         return self._graph.collect(domain, self.shape, self.dtype, indices, progress)
 
 
 def over_groups(bank: FilterBank, measure: Callable, *per_channel: np.ndarray) -> Callable[..., tf.Tensor]:
-    """From images, of which the first `n` count, to `measure(responses, *per_channel)` of each group, joined.
+    """From images, of which the first `n` count, to `measure(responses, *per_channel)` of each group.
 
-    They are joined along the second-last axis.
+    The groups' results are joined along the second-last axis.
     """
 
     def measured(images: tf.Tensor, n: tf.Tensor) -> tf.Tensor:
-        groups = [responses[:n] for responses in bank.responses(images)]
-        for group in groups:
-            _check_countable(*group.shape[2:])
+        groups, most = [responses[:n] for responses in bank.responses(images)], np.iinfo(np.uint16).max
+        for height, width in (group.shape[2:] for group in groups):
+            if height * width > most:
+                raise InputError(f"a response map has {height} x {width} pixels; descriptors count {most} at most")
         sizes = [group.shape[1] for group in groups]
         parts = [tf.split(values, sizes) for values in per_channel]
         return tf.concat([measure(*arguments) for arguments in zip(groups, *parts, strict=True)], -2)
@@ -154,43 +125,34 @@ def over_groups(bank: FilterBank, measure: Callable, *per_channel: np.ndarray) -
     return measured
 
 
-def _check_countable(height: int, width: int) -> None:
-    largest = np.iinfo(np.uint16).max
-    if height * width > largest:
-        raise InputError(f"a response map has {height} x {width} pixels; descriptors count {largest} at most")
-
-
 class BatchGraph:
     """One graph from a batch of images to what is measured of them, with decoding of the next batches beside it.
 
-    The graph always sees full batches, the last one filled up: so a convolution computes an image the same way, to the
-    bit, whatever the number of images.
+    The graph always sees `BATCH` images, the last batch filled up with black ones: so an image is computed the same way,
+    to the bit, wherever it stands in a domain and whatever stands beside it. For convolutions that holds as they are;
+    products of matrices go over the border of two images in some kernels, so a bank takes them image by image.
 
     Args:
-        measure: from `[batch_size, S, S, 3]` float32 images and the number n of them that count, to a tensor.
-        image_size: S, in pixels.
-        batch_size: images at a time.
-
-    Raises:
-        InputError: the image size is not positive.
+        measure: from `[BATCH, S, S, 3]` float32 images and the number n of them that count, to a tensor.
+        image_size: S, in pixels; InputError unless it is positive.
     """
 
-    def __init__(self, measure: Callable[..., tf.Tensor], *, image_size: int, batch_size: int) -> None:
+    def __init__(self, measure: Callable[..., tf.Tensor], *, image_size: int) -> None:
         if image_size < 1:
             raise InputError(f"the image size is {image_size}; it must be at least 1")
-        self.image_size, self.batch_size = image_size, batch_size
-        images = tf.TensorSpec((batch_size, image_size, image_size, 3), tf.float32)
+        self.image_size = image_size
+        images = tf.TensorSpec((BATCH, image_size, image_size, 3), tf.float32)
         self._graph = tf.function(measure, input_signature=[images, tf.TensorSpec((), tf.int32)], autograph=False)
 
     def batches(self, domain: Domain, indices: np.ndarray | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """After every batch the number of images done so far, and what was measured."""
         view = functools.partial(squashed_view, image_size=self.image_size)
         done = 0
-        for images in image_batches(domain, view, batch_size=self.batch_size, indices=indices):
+        for images in image_batches(domain, view, batch_size=BATCH, indices=indices):
             n = len(images)
             done += n
             with _full_float32():
-                measured = self._graph(tf.pad(images, ((0, self.batch_size - n), (0, 0), (0, 0), (0, 0))), n).numpy()
+                measured = self._graph(tf.pad(images, ((0, BATCH - n), (0, 0), (0, 0), (0, 0))), n).numpy()
             yield done, measured
 
     def collect(
@@ -220,7 +182,3 @@ def _full_float32() -> Iterator[None]:
         yield
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(before)
-
-
-def _nobody(done: int, total: int) -> None:
-    """Listens to no progress."""

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import tensorflow as tf
 
-from sjft_tf.descriptors.engine import BatchGraph
+from sjft_tf.descriptors.engine import BATCH, BatchGraph
 from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
@@ -34,21 +34,18 @@ class FeatureDescriber:
     Args:
         extractor: what makes the vectors.
         image_size: side of the images given to it, in pixels.
-        batch_size: images at a time; the same for all that are compared, because networks round by it.
     """
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, extractor: FeatureExtractor, *, image_size: int, batch_size: int = 16) -> None:
+    def __init__(self, extractor: FeatureExtractor, *, image_size: int) -> None:
         self.extractor = extractor
         self.shape: tuple[int, ...] = (extractor.n_features,)
-        self._graph = BatchGraph(
-            lambda images, n: extractor.features(images)[:n], image_size=image_size, batch_size=batch_size
-        )
+        self._graph = BatchGraph(lambda images, n: extractor.features(images)[:n], image_size=image_size)
 
     def config(self) -> list[Any]:
         """Extractor, image and batch size."""
-        return [self.extractor.config(), self._graph.image_size, self._graph.batch_size]
+        return [self.extractor.config(), self._graph.image_size, BATCH]
 
     def describe(
         self, domain: Domain, *, indices: np.ndarray | None = None, progress: Progress | None = None

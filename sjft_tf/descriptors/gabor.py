@@ -1,4 +1,4 @@
-"""The Gabor bank of section 3 as a TensorFlow graph.
+"""The Gabor bank as a TensorFlow graph.
 
 An image mirrored at its borders is a cosine series: along each axis luma[p] = sum_k c_k cos(pi k (p + 1/2) / n).
 Since cos(a - b) = cos a cos b + sin a sin b, its convolution with a kernel g is
@@ -14,6 +14,7 @@ angle to pi minus that angle mirrors x, which changes the sign of the terms that
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,13 @@ import tensorflow as tf
 from sjft_tf.descriptors.gabor_kernels import gabor_kernels
 from sjft_tf.errors import InputError
 
+_PARALLEL = 16  # images under way at once; fewer leave cores idle
 LUMA = (0.299, 0.587, 0.114)
 TERMS = ((np.cos, np.cos), (np.sin, np.cos), (np.sin, np.sin), (np.cos, np.sin))  # (y, x): even in x, then odd
 
 
 class GaborBank:
-    """Real and imaginary Gabor responses of the luma, in one group of `2 * scales * orientations` maps.
+    """Real and imaginary Gabor responses of the luma, in one group of `2 * scales * orientations` maps; a `FilterBank`.
 
     Maps have the image's size and are ordered by part (real, imaginary), scale (coarsest first), orientation.
 
@@ -45,7 +47,7 @@ class GaborBank:
         self.scales, self.orientations, self.size = scales, orientations, size
         n_channels = 2 * scales * orientations
         self.channel_weights = np.full(n_channels, 1 / n_channels)
-        self.channel_names = tuple(
+        self.channel_names: Sequence[str] = tuple(
             f"gabor {part} part, scale {scale}, orientation {orientation}"
             for part in ("real", "imaginary")
             for scale in range(1, scales + 1)
@@ -57,38 +59,37 @@ class GaborBank:
         return {"bank": "gabor", "scales": self.scales, "orientations": self.orientations, "size": self.size}
 
     def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """Convolve the luma, mirrored at its borders, with every kernel.
+        """The luma, mirrored at its borders, convolved with every kernel; images need not be square.
 
-        Args:
-            images: `[B, h, w, 3]` float32 RGB, 0..255.
-
-        Returns:
-            One `[B, 2 * scales * orientations, h, w]` float32 tensor.
+        One by one, because a product of matrices rounds by what else is in it.
         """
-        height, width = images.shape[1:3]
-        red, green, blue = tf.unstack(images, axis=-1)
+        return [tf.map_fn(self._maps, images, parallel_iterations=_PARALLEL)]
+
+    def _maps(self, image: tf.Tensor) -> tf.Tensor:
+        height, width = image.shape[:2]
+        red, green, blue = tf.unstack(image, axis=-1)
         luma = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
         series = tf.matmul(_cosine_analysis(height), tf.matmul(luma, _cosine_analysis(width).T))
         spectra = _spectra(self.scales, self.orientations, self.size, height, width)
         terms = [
-            tf.matmul(_waves(of_y, height), tf.matmul(series[:, None] * spectrum, _waves(of_x, width).T))
+            tf.matmul(_waves(of_y, height), tf.matmul(series * spectrum, _waves(of_x, width).T))
             for (of_y, of_x), spectrum in zip(TERMS, spectra, strict=True)
         ]
-        return [_assemble(terms, self.scales, self.orientations)]
+        return _assemble(terms, self.scales, self.orientations)
 
 
 @tf.function(jit_compile=True, autograph=False)
 def _assemble(terms: list[tf.Tensor], scales: int, orientations: int) -> tf.Tensor:
     """All maps from the terms of the first quarter turn: a compiled graph, since it only moves and adds."""
-    height, width = terms[0].shape[2:]
-    batch, quarter = tf.shape(terms[0])[0], orientations // 2 + 1
+    height, width = terms[0].shape[1:]
+    quarter = orientations // 2 + 1
     padded = []
     for term, present in zip(terms, _orientations_present(orientations), strict=True):
-        term = tf.reshape(term, (batch, scales, present.stop - present.start, height, width))
-        padded.append(tf.pad(term, ((0, 0), (0, 0), (present.start, quarter - present.stop), (0, 0), (0, 0))))
-    even, odd = tf.stack(padded[:2], 1), tf.stack(padded[2:], 1)  # [B, part, scale, orientation, h, w]
-    mirrored = (even - odd)[:, :, :, (orientations - 1) // 2 : 0 : -1]
-    return tf.reshape(tf.concat([even + odd, mirrored], 3), (batch, 2 * scales * orientations, height, width))
+        term = tf.reshape(term, (scales, present.stop - present.start, height, width))
+        padded.append(tf.pad(term, ((0, 0), (present.start, quarter - present.stop), (0, 0), (0, 0))))
+    even, odd = tf.stack(padded[:2]), tf.stack(padded[2:])  # [part, scale, orientation, h, w]
+    mirrored = (even - odd)[:, :, (orientations - 1) // 2 : 0 : -1]
+    return tf.reshape(tf.concat([even + odd, mirrored], 2), (2 * scales * orientations, height, width))
 
 
 def _orientations_present(orientations: int) -> tuple[slice, ...]:

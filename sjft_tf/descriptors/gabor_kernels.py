@@ -1,4 +1,4 @@
-"""Gabor kernels with the parameters of Manjunath & Ma (1996), as specification 3.1 and 3.2 put them. Pure NumPy."""
+"""Gabor kernels with the parameters of Manjunath & Ma (PAMI 18, 1996). Pure NumPy."""
 
 import math
 

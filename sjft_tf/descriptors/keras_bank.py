@@ -9,12 +9,12 @@ import keras
 import tensorflow as tf
 
 from sjft_tf import files
-from sjft_tf.descriptors.bank import of_groups
+from sjft_tf.descriptors.bank import channels_first, of_groups
 from sjft_tf.errors import InputError
 
 
 class KerasBank:
-    """Responses of some layers of a network, in inference mode, a group a layer.
+    """Responses of some layers of a network, in inference mode, a group a layer; a `FilterBank`.
 
     Args:
         model: takes RGB images in 0..255, float32 `[B, S, S, 3]`, and scales them itself.
@@ -29,10 +29,10 @@ class KerasBank:
             raise InputError(
                 f"the layers of {model.name} are {list(layers)}; a bank needs at least one, and none twice"
             )
-        outputs = [_output(model, name) for name in layers]
+        outputs = {name: _output(model, name) for name in layers}
         self._layers = tuple(layers)
         self._model = keras.Model(model.input, outputs, name=model.name)
-        sizes = {name: output.shape[-1] for name, output in zip(layers, outputs, strict=True)}
+        sizes = {name: output.shape[-1] for name, output in outputs.items()}
         self.channel_weights, self.channel_names = of_groups(sizes, "channel")
 
     def config(self) -> dict[str, Any]:
@@ -40,21 +40,13 @@ class KerasBank:
         return {"bank": "keras", "layers": list(self._layers), **_network(self._model)}
 
     def responses(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """The layers' maps.
-
-        Args:
-            images: `[B, S, S, 3]` float32 RGB, 0..255.
-
-        Returns:
-            For each layer `[B, C, h, w]` float32.
-        """
+        """The layers' maps."""
         outputs = self._model(images, training=False)
-        outputs = outputs if isinstance(outputs, list) else [outputs]
-        return [tf.transpose(tf.cast(maps, tf.float32), (0, 3, 1, 2)) for maps in outputs]
+        return channels_first(outputs[name] for name in self._layers)
 
 
 class PooledFeatures:
-    """The output of a network that ends in pooled features: what an image shows, rather than how it looks.
+    """The output of a network that ends in pooled features: what an image shows, not how it looks; a `FeatureExtractor`.
 
     Args:
         model: takes RGB images in 0..255, float32 `[B, S, S, 3]`, and returns `[B, F]`.
@@ -75,7 +67,7 @@ class PooledFeatures:
         return {"bank": "keras", "layers": "pooled", **_network(self._model)}
 
     def features(self, images: tf.Tensor) -> tf.Tensor:
-        """`[B, S, S, 3]` float32 RGB, 0..255, to `[B, F]` float32."""
+        """The network's output."""
         return tf.cast(self._model(images, training=False), tf.float32)
 
 

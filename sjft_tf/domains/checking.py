@@ -9,7 +9,7 @@ import os
 import pathlib
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,16 +60,13 @@ def check_files(
     pending = [index for index, file in enumerate(checked) if not file.hash and not file.reason]
     if pending:
         _logger.info("%s: decoding %d of %d image files once, to find broken ones", root, len(pending), len(names))
-    chunks = _chunks(pending, [checked[index].size for index in pending])
+    chunks, done = _chunks(pending, [checked[index].size for index in pending]), 0
     pool = concurrent.futures.ThreadPoolExecutor(_WORKERS)
     try:
-        done = 0
-        for chunk, results in zip(
-            chunks, pool.map(lambda chunk: _check([paths[i] for i in chunk]), chunks), strict=True
-        ):
-            for index, result in zip(chunk, results, strict=True):
-                checked[index] = CheckedFile(*checked[index][:2], *result)
-            done += len(chunk)
+        for results in pool.map(lambda chunk: _check({index: paths[index] for index in chunk}), chunks):
+            for index, number, reason in results:
+                checked[index] = checked[index]._replace(hash=number, reason=reason)
+            done += len(results)
             if progress:
                 progress(done, len(pending))
     finally:  # a check that is stopped here resumes from here
@@ -92,13 +89,12 @@ def faults(contents: Sequence[bytes]) -> list[str]:
 
 
 def _explained(encoded: bytes) -> str:
-    if not encoded:
-        return "the file is empty"
     try:
         _decode(tf.constant(encoded))
     except tf.errors.OpError as error:
         claim = re.search(r"assertion failed: \[(.*)\]", str(error.message))
-        return re.sub(r"[\[\]]", "", claim[1]) if claim else "the image data are damaged or cut off"
+        damage = "the image data are damaged or cut off" if encoded else "the file is empty"
+        return re.sub(r"[\[\]]", "", claim[1]) if claim and encoded else damage
     return ""
 
 
@@ -126,23 +122,17 @@ def _chunks(indices: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
     return [[index for _, _, index in group] for _, group in grouped]
 
 
-def _check(paths: Sequence[str]) -> list[tuple[int, str]]:
-    """Hash of each file, and why it is no use."""
-    contents = [_read(path) for path in paths]
-    reasons = faults([content if isinstance(content, bytes) else b"" for content in contents])
-    return [
-        (int.from_bytes(hashlib.blake2b(content, digest_size=8).digest()), reason)
-        if isinstance(content, bytes)
-        else (0, f"it cannot be read: {content.strerror}")
-        for content, reason in zip(contents, reasons, strict=True)
-    ]
-
-
-def _read(path: str) -> bytes | OSError:
-    try:
-        return pathlib.Path(path).read_bytes()
-    except OSError as error:
-        return error
+def _check(paths: Mapping[int, str]) -> list[tuple[int, int, str]]:
+    """Index and hash of each file, and why it is no use."""
+    contents, results = {}, []
+    for index, path in paths.items():
+        try:
+            contents[index] = pathlib.Path(path).read_bytes()
+        except OSError as error:
+            results.append((index, 0, f"it cannot be read: {error.strerror}"))
+    for (index, content), reason in zip(contents.items(), faults(list(contents.values())), strict=True):
+        results.append((index, int.from_bytes(hashlib.blake2b(content, digest_size=8).digest()), reason))
+    return results
 
 
 _decode = tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)])  # in a graph, errors say more

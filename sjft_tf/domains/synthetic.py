@@ -1,4 +1,4 @@
-"""A data set drawn in code: shapes made visible by texture, in eight styles of which the target has but one.
+"""A synthetic data set: shapes made visible by texture, in six styles of which the target has but one.
 
 What an image shows (its class, a shape) and how it shows it (its style: which texture, line or shade tells figure from
 ground) are drawn independently. Target and source have no class in common; the source holds every style in equal number
@@ -41,16 +41,14 @@ class Style(NamedTuple):
 
 _CLOUDS = Texture(25)
 STYLES = {
+    "sanded": Style(Texture(3.5), Texture(7)),
     "hatched": Style(Texture(4, 45), Texture(4, -45)),
     "woven": Style(Texture(4, 0), Texture(4, 90)),
-    "brushed": Style(Texture(10, 45), Texture(10, -45)),
-    "planked": Style(Texture(10, 0), Texture(10, 90)),
-    "sanded": Style(Texture(3.5), Texture(7)),
     "speckled": Style(Texture(5), Texture(5), contrast=(1.4, 0.5)),
     "painted": Style(_CLOUDS, _CLOUDS, contrast=(0.6, 0.6), step=2.0),
     "inked": Style(_CLOUDS, _CLOUDS, contrast=(0.5, 0.5), outline=2.5),
 }
-TARGET_STYLES = ("hatched",)
+TARGET_STYLES = ("sanded",)
 _AMPLITUDE, _GRAIN = 42.0, 6.0  # of a unit of contrast, and of the noise over it, in gray levels
 
 
@@ -97,7 +95,7 @@ _SOURCE_SHAPES: dict[str, Inside] = {
     "vault": lambda x, y: (x**2 + (y + 0.4) ** 2 < 1.2) & (y > -0.4),
     "yoke": _boxes((-0.6, 0, 0.28, 0.9), (0.6, 0, 0.28, 0.9), (0, 0.62, 0.85, 0.28)),
 }
-_PER_CLASS = {"target": 10, "validation": 10, "test": 40, "source": 320}
+_PER_CLASS = {"target": 10, "validation": 10, "test": 100, "source": 240}
 
 
 class SyntheticImages(Domain):
@@ -107,7 +105,7 @@ class SyntheticImages(Domain):
         part: `"target"`, `"validation"`, `"test"` (three draws of the same classes and styles) or `"source"`.
         seed: decides every image; one seed for all parts makes one data set.
         image_size: side in pixels of the crops that models will see. Images are drawn so large that no view resamples them.
-        per_class: images a class, a multiple of the number of styles in the part; None for 10, 10, 40 and 320.
+        per_class: images a class, a multiple of the number of styles in the part; None for 10, 10, 100 and 240.
 
     Attributes:
         styles: `[n]` int32, positions in `style_names`. No method sees them; they are there for checks.
@@ -121,7 +119,7 @@ class SyntheticImages(Domain):
 
     style_names: Sequence[str] = tuple(STYLES)
 
-    def __init__(self, part: str, *, seed: int = 0, image_size: int = 48, per_class: int | None = None) -> None:
+    def __init__(self, part: str, *, seed: int = 0, image_size: int = 32, per_class: int | None = None) -> None:
         if part not in _PER_CLASS:
             raise InputError(f"synthetic part is {part!r}; it must be one of {', '.join(_PER_CLASS)}")
         names = tuple(STYLES) if part == "source" else TARGET_STYLES

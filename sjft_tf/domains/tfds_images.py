@@ -1,5 +1,6 @@
 """Image collections prepared by TensorFlow Datasets."""
 
+import itertools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +10,10 @@ import tensorflow as tf
 
 from sjft_tf.domains.domain import Domain
 from sjft_tf.domains.labeled import numbered
-from sjft_tf.domains.tfrecords import TFRecordSpans
+from sjft_tf.domains.tfrecords import TFRecordSpans, read_in_chunks
 from sjft_tf.errors import InputError
 from sjft_tf.files import digest, load_made_from, save_arrays
 from sjft_tf.progress import Progress
-
-_CHUNK = 1024  # records held in memory while the labels are read
 
 
 class TFDSImages(Domain):
@@ -52,18 +51,11 @@ class TFDSImages(Domain):
         own_names = tuple(info.features[label].names)
         self.name = f"{builder}/{split}"
         self._content = digest(info.full_name, stored_as)
-        kinds, otherwise = {"labels": np.int32}, "the labels are read again"
-        held = None if cache is None else load_made_from(cache, self._content, kinds, otherwise=otherwise)
-        labels = self._stored_labels(label, progress) if held is None else held["labels"]
-        if cache is not None and held is None:
-            save_arrays(cache, made_from=self._content, labels=labels)
+        labels = self._stored_labels(label, cache, progress)
         if labels.min(initial=0) < 0:
             raise InputError(f"{self.name} has images without a label; take another split")
-        numbers = numbered(
-            self.name,
-            [own_names[label] for label in np.unique(labels)],
-            own_names if class_names is None else class_names,
-        )
+        present = [own_names[label] for label in np.unique(labels)]
+        numbers = numbered(self.name, present, own_names if class_names is None else class_names)
         self.labels = np.array([numbers.get(name, -1) for name in own_names], np.int32)[labels]
         self.class_names = tuple(numbers)
         self.ids = tuple(f"{split}/{number:0{len(str(len(labels)))}d}" for number in range(len(labels)))
@@ -77,15 +69,15 @@ class TFDSImages(Domain):
         """A hash of the data set's name and version, the names and sizes of its files, ids, labels and class names."""
         return digest(list(self.ids), self.labels, list(self.class_names), self._content)
 
-    def _stored_labels(self, key: str, progress: Progress | None) -> np.ndarray:
-        total = len(self._records)
-        labels = np.empty(total, np.int32)
-        for start in range(0, total, _CHUNK):
-            stop = min(start + _CHUNK, total)
-            records = self._records.__getitems__(range(start, stop))
-            labels[start:stop] = [_feature(record, key).int64_list.value[0] for record in records]
-            if progress:
-                progress(stop, total)
+    def _stored_labels(self, key: str, cache: str | os.PathLike | None, progress: Progress | None) -> np.ndarray:
+        kinds, otherwise = {"labels": np.int32}, "the labels are read again"
+        held = None if cache is None else load_made_from(cache, self._content, kinds, otherwise=otherwise)
+        if held is not None:
+            return held["labels"]
+        records = itertools.chain.from_iterable(read_in_chunks(self._records, progress))
+        labels = np.array([_feature(record, key).int64_list.value[0] for record in records], np.int32)
+        if cache is not None:
+            save_arrays(cache, made_from=self._content, labels=labels)
         return labels
 
 
@@ -125,8 +117,8 @@ def _supervised_keys(name: str, info: Any) -> tuple[str, str]:
     features = dict(info.features.items())
     match info.supervised_keys:
         case (str(image), str(label)):
-            is_image = isinstance(features[image], tfds.features.Image)
-            if is_image and isinstance(features[label], tfds.features.ClassLabel):
+            is_image = isinstance(features.get(image), tfds.features.Image)
+            if is_image and isinstance(features.get(label), tfds.features.ClassLabel):
                 return image, label
     raise InputError(f"TFDS data set {name!r} is not one of images with a class each; its features: {list(features)}")
 

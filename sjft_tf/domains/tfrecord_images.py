@@ -3,19 +3,18 @@
 import glob
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from sjft_tf.domains.checking import faults
 from sjft_tf.domains.labeled import LabeledImages, numbered
-from sjft_tf.domains.tfrecords import TFRecordSpans
+from sjft_tf.domains.tfrecords import TFRecordSpans, read_in_chunks
 from sjft_tf.errors import InputError
 from sjft_tf.files import digest, load_made_from, save_arrays
 from sjft_tf.progress import Progress
 
-_CHUNK = 256  # records held in memory while they are indexed
 _KINDS = {"ids": np.str_, "labels": np.str_, "reasons": np.str_, "hashes": np.str_, "positions": np.int64}
 
 
@@ -74,20 +73,16 @@ class TFRecordImages(LabeledImages):
 
 def _index(pattern: str, records: TFRecordSpans, progress: Progress | None) -> dict[str, np.ndarray]:
     """Ids, labels, faults, hashes and positions of all records, in the order of ids."""
-    ids, labels, hashes, reasons = [], [], [], []
-    for start in range(0, len(records), _CHUNK):
-        stop = min(start + _CHUNK, len(records))
-        images = []
-        for name, label, image in _parsed(pattern, records, range(start, stop)):
-            ids.append(name)
-            labels.append(label)
-            images.append(image)
-            hashes.append(digest(image))
-        reasons += faults(images)
-        if progress:
-            progress(stop, len(records))
-    order = np.argsort(np.array(ids, np.str_), kind="stable")
-    columns = {"ids": ids, "labels": labels, "reasons": reasons, "hashes": hashes}
+    columns: dict[str, list[str]] = {"ids": [], "labels": [], "reasons": [], "hashes": []}
+    for chunk in read_in_chunks(records, progress):
+        first = len(columns["ids"])
+        parsed = [_parsed(pattern, number, record) for number, record in enumerate(chunk, first)]
+        images = [image for _, _, image in parsed]
+        columns["ids"] += [name for name, _, _ in parsed]
+        columns["labels"] += [label for _, label, _ in parsed]
+        columns["reasons"] += faults(images)
+        columns["hashes"] += map(digest, images)
+    order = np.argsort(np.array(columns["ids"], np.str_), kind="stable")
     index = {name: np.array(column, np.str_)[order] for name, column in columns.items()}
     twice = np.flatnonzero(index["ids"][1:] == index["ids"][:-1])
     if len(twice):
@@ -95,18 +90,17 @@ def _index(pattern: str, records: TFRecordSpans, progress: Progress | None) -> d
     return {**index, "positions": order.astype(np.int64)}
 
 
-def _parsed(pattern: str, records: TFRecordSpans, numbers: range) -> Iterator[tuple[str, str, bytes]]:
-    """Id, label and image of some records."""
-    for number, record in zip(numbers, records.__getitems__(numbers), strict=True):
-        try:
-            features = tf.train.Example.FromString(record).features.feature
-            (name,), (image,) = features["id"].bytes_list.value, features["image"].bytes_list.value
-            (label,) = features["label"].bytes_list.value or features["label"].int64_list.value
-            yield name.decode(), label.decode() if isinstance(label, bytes) else str(label), image
-        except Exception as error:  # protobuf's own errors, wrong kinds, names that are not UTF-8
-            raise InputError(
-                f"{pattern}: record {number} is no example with id (bytes), image (bytes) and label (bytes or int64)"
-            ) from error
+def _parsed(pattern: str, number: int, record: bytes) -> tuple[str, str, bytes]:
+    """Id, label and image."""
+    try:
+        features = tf.train.Example.FromString(record).features.feature
+        (name,), (image,) = features["id"].bytes_list.value, features["image"].bytes_list.value
+        (label,) = features["label"].bytes_list.value or features["label"].int64_list.value
+        return name.decode(), label.decode() if isinstance(label, bytes) else str(label), image
+    except Exception as error:  # protobuf's own errors, wrong kinds, names that are not UTF-8
+        raise InputError(
+            f"{pattern}: record {number} is no example with id (bytes), image (bytes) and label (bytes or int64)"
+        ) from error
 
 
 def _ordered(labels: np.ndarray) -> list[str]:

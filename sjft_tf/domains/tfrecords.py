@@ -8,13 +8,16 @@ import itertools
 import os
 import struct
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from sjft_tf.errors import InputError
+from sjft_tf.progress import Progress
 
 _LENGTH = struct.Struct("<Q4x")
 _CHECKSUM = 4
+_CHUNK = 256
 
 
 class TFRecordSpans:
@@ -52,6 +55,15 @@ class TFRecordSpans:
                 return file.read(length)
         except OSError as error:
             raise InputError(f"{path} was there when it was indexed: {error.strerror}") from error
+
+
+def read_in_chunks(records: Any, progress: Progress | None) -> Iterator[list[bytes]]:
+    """All records in order, few enough at a time to be held in memory."""
+    for start in range(0, len(records), _CHUNK):
+        stop = min(start + _CHUNK, len(records))
+        yield records.__getitems__(range(start, stop))
+        if progress:
+            progress(stop, len(records))
 
 
 def _record_places(path: str, count: int | None) -> Iterator[tuple[int, int]]:

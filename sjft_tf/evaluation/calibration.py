@@ -50,13 +50,9 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
-    """Mean over images of `|accuracy - confidence|` of the image's bin, Eq. (3) of the reference.
+    """Mean over images of `|accuracy - confidence|` of the image's bin, in 0..1; Eq. (3) of the reference.
 
-    Args:
-        labels, probabilities, bins: as in `reliability`; n > 0.
-
-    Returns:
-        A number in `[0, 1]`; 0 where the classifier is right as often as it says, in every bin.
+    Arguments are as in `reliability`; n > 0.
     """
     gaps = [
         bin.n * abs(bin.accuracy - bin.confidence)

@@ -6,18 +6,15 @@ from typing import Any
 import numpy as np
 
 from sjft_tf.evaluation.calibration import expected_calibration_error, reliability
-from sjft_tf.evaluation.metrics import accuracy, confusion_matrix, mean_class_accuracy, per_class_accuracy
+from sjft_tf.evaluation.metrics import accuracy, class_results, confusion_matrix, mean_class_accuracy
 
 
 def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Accuracies and calibration error.
+    """`mean_class_accuracy`, `accuracy` and `ece`, each in 0..1.
 
     Args:
         labels: `[n]` int in `0..C-1`.
         probabilities: `[n, C]` float, rows sum to 1.
-
-    Returns:
-        `mean_class_accuracy`, `accuracy` and `ece`, each in 0..1.
     """
     answers = probabilities.argmax(axis=-1)
     return {
@@ -28,19 +25,10 @@ def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
 
 def measured(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
-    """`figures`, with the accuracy of each class (None where it has no image) and the reliability by confidence.
-
-    Args:
-        labels, probabilities: as of `figures`.
-        class_names: `[C]`.
-
-    Returns:
-        A dictionary of JSON values.
-    """
-    shares = per_class_accuracy(confusion_matrix(labels, probabilities.argmax(axis=-1), len(class_names))).tolist()
-    shares_or_none = [None if np.isnan(share) else share for share in shares]
+    """`figures`, the accuracy of each class (None where it has no image) and the reliability by confidence, for JSON."""
+    confusion = confusion_matrix(labels, probabilities.argmax(axis=-1), len(class_names))
     return {
         **figures(labels, probabilities),
-        "per_class": dict(zip(class_names, shares_or_none, strict=True)),
+        "per_class": {result.name: result.accuracy for result in class_results(confusion, class_names)},
         "reliability": [found._asdict() for found in reliability(labels, probabilities)],
     }

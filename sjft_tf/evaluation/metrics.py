@@ -1,19 +1,13 @@
 """How good predictions are: overall accuracy, and the paper's mean class accuracy. Pure NumPy."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 
 def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Share of images whose predicted class is the label.
-
-    Args:
-        labels: `[n]` int; `predictions`: `[n]` int. n > 0.
-
-    Returns:
-        A number in `[0, 1]`.
-    """
+    """Share of images, in 0..1, whose predicted class is the label; both `[n]` int, n > 0."""
     return float(np.mean(np.asarray(labels) == np.asarray(predictions)))
 
 
@@ -25,55 +19,57 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, n_classes: int
 
 
 def per_class_accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share of each class's images that were called right.
-
-    Args:
-        confusion: `[n_classes, n_classes]` counts, labels in rows.
-
-    Returns:
-        `[n_classes]` float64 in `[0, 1]`; NaN for a class without images.
-    """
+    """`[n_classes]` float64, the share of each class's images that were called right; NaN for a class without images."""
     totals = confusion.sum(axis=1)
     return np.where(totals > 0, np.diag(confusion) / np.maximum(totals, 1), np.nan)
 
 
-def most_confused(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The wrong class that the images of each class were called most often, and how often.
+class ClassResult(NamedTuple):
+    """How one class fared.
+
+    Attributes:
+        name: of the class.
+        n_images: images of it.
+        accuracy: share of them that were called right, in 0..1; None without images.
+        confused_with: the wrong class that they were called most often, of equally frequent ones the first; None
+            without errors.
+        n_confused: how often.
+    """
+
+    name: str
+    n_images: int
+    accuracy: float | None
+    confused_with: str | None
+    n_confused: int
+
+
+def class_results(confusion: np.ndarray, class_names: Sequence[str]) -> list[ClassResult]:
+    """One result for each class, in class order.
 
     Args:
-        confusion: `[n_classes, n_classes]` int counts, labels in rows.
-
-    Returns:
-        `[n_classes]` int classes, of equally frequent ones the first, and `[n_classes]` int counts. Where the count is
-        0 the class means nothing.
+        confusion: `[C, C]` int counts, labels in rows.
+        class_names: `[C]`.
     """
     errors = confusion - np.diag(np.diag(confusion))
-    return errors.argmax(axis=1), errors.max(axis=1)
+    columns = confusion.sum(axis=1), per_class_accuracy(confusion), errors.argmax(axis=1), errors.max(axis=1)
+    return [
+        ClassResult(name, n, share if n else None, class_names[wrong] if times else None, times)
+        for name, n, share, wrong, times in zip(class_names, *(column.tolist() for column in columns), strict=True)
+    ]
 
 
 def mean_class_accuracy(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> float:
     """Unweighted mean over classes of the share of a class's images called right: the paper's metric (Ge & Yu, section 4).
 
-    Classes without images have no share and are left out of the mean.
-
-    Args:
-        labels: `[n]` int in `[0, n_classes)`; `predictions`: likewise. n > 0.
-        n_classes: number of classes.
-
-    Returns:
-        A number in `[0, 1]`.
+    Classes without images have no share and are left out of the mean. `labels` and `predictions` are `[n]` int, n > 0.
     """
     return float(np.nanmean(per_class_accuracy(confusion_matrix(labels, predictions, n_classes))))
 
 
 def best_round(accuracies: Sequence[float | None]) -> int | None:
-    """The round of the highest accuracy, the earliest of equal ones.
+    """The round, from 0, of the highest accuracy, the earliest of equal ones; None where no round has an accuracy.
 
-    Args:
-        accuracies: one a round, of a validation domain, never of the test domain; None where there was none.
-
-    Returns:
-        The round, counted from 0; None where no round has an accuracy.
+    Accuracies are of a validation domain, never of the test domain.
     """
     measured = [(value, -number) for number, value in enumerate(accuracies) if value is not None]
     return -max(measured)[1] if measured else None

@@ -12,7 +12,7 @@ import tensorflow as tf
 from sjft_tf.images.bmp import decode_bmp
 from sjft_tf.images.exif import jpeg_orientation, png_orientation, upright, webp_orientation
 from sjft_tf.images.gif import decode_gif
-from sjft_tf.images.octets import MAX_PIXELS, big_endian, octets, required, within_limit
+from sjft_tf.images.octets import MAX_PIXELS, big_endian, not_inlined, octets, required, within_limit
 from sjft_tf.images.webp import decode_webp, is_webp
 
 _JPEG = b"\xff\xd8\xff"
@@ -60,18 +60,14 @@ class WindowedImage:
         self.size, self._whole = tf.cond(self._is_common, lambda: (_jpeg_size(encoded), nothing), self._decode)
 
     def window(self, window: tf.Tensor) -> tf.Tensor:
-        """A part of the image, equal to the bit to the same part of `decode(encoded)`.
+        """The part at `window`, `[4]` int32: top, left, height, width, equal to the bit to that of `decode(encoded)`.
 
-        Args:
-            window: `[4]` int32: top, left, height, width; not empty, and within the image.
-
-        Returns:
-            `[height, width, 3]` uint8.
+        It must be within the image and not empty; `[height, width, 3]` uint8.
         """
         part = tf.cond(
             self._is_common,
             lambda: _jpeg_window(self._encoded, self.size, window),
-            lambda: _cut(self._whole, window),
+            lambda: tf.slice(self._whole, tf.concat([window[:2], [0]], 0), tf.concat([window[2:], [3]], 0)),
         )
         return tf.ensure_shape(part, (None, None, 3))
 
@@ -112,14 +108,8 @@ def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.T
     return tf.slice(wider, (0, left - first, 0), (height, width, 3))
 
 
-# Not inlined: the ops of a branch not taken cost time too, and together these cost more than decoding a small JPEG. Nor does
-# a data set without a format make that one's ops ready, which costs it more than decoding a hundred images.
-_apart = tf.function(
-    input_signature=[tf.TensorSpec((), tf.string)], autograph=False, experimental_attributes={"_noinline": True}
-)
-
-
-@_apart
+# Together these ops cost more than decoding a small JPEG; and a data set without a format makes none of its ops ready.
+@not_inlined
 def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
     is_kind = [_is_format(encoded, magic) for magic in (_JPEG, b"\x89PNG", b"GIF8", b"BM")] + [is_webp(encoded), True]
     branches = [
@@ -131,16 +121,12 @@ def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
         _refuse,
     ]
     number = tf.argmax(tf.stack(is_kind), output_type=tf.int32)
-    return tf.switch_case(number, [functools.partial(_apart(branch), encoded) for branch in branches])
+    return tf.switch_case(number, [functools.partial(not_inlined(branch), encoded) for branch in branches])
 
 
 def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
     with within_limit(big_endian(tf.reshape(octets(encoded, 16, 8), (2, 4)))):
         return tf.io.decode_png(encoded, channels=3)
-
-
-def _cut(image: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-    return tf.slice(image, tf.concat([window[:2], [0]], 0), tf.concat([window[2:], [3]], 0))
 
 
 def _refuse(encoded: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from sjft_tf.images.octets import MAX_STEPS, NOWHERE, big_endian, holds, little_endian, octets
+from sjft_tf.images.octets import MAX_STEPS, NOWHERE, big_endian, holds, little_endian, not_inlined, octets
 
 _ORIENTATION = 0x0112
 _ENTRY = 12  # bytes of one entry of a TIFF directory
@@ -40,10 +40,7 @@ def upright(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     return tf.reverse(turned, tf.boolean_mask([0, 1], [upside_down, mirrored]))
 
 
-# Not inlined: the ops of a branch not taken cost time too.
-@tf.function(
-    input_signature=[tf.TensorSpec((), tf.string)], autograph=False, experimental_attributes={"_noinline": True}
-)
+@not_inlined
 def _in_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     """The orientation in an EXIF segment anywhere ahead of the first scan."""
 

@@ -7,12 +7,11 @@ the report stage reads those and fills in the values.
 from sjft_tf.reporting.data import Borrowing, DomainSummary, GalleryRow, ReportData, Shot
 from sjft_tf.reporting.gallery import RANKS, neighbor_picture
 from sjft_tf.reporting.page import write_report
-from sjft_tf.reporting.results import ClassResult, worst_classes
+from sjft_tf.reporting.results import worst_classes
 
 __all__ = [
     "RANKS",
     "Borrowing",
-    "ClassResult",
     "DomainSummary",
     "GalleryRow",
     "ReportData",

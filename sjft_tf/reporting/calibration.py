@@ -15,16 +15,13 @@ MIN_AREA = 6.0
 
 def reliability_diagram(reliability: Sequence[Mapping[str, Any]]) -> matplotlib.figure.Figure:
     """Accuracy against confidence, one dot a bin with a line to the diagonal; its area is the bin's share of the images."""
-    filled = _filled(reliability)
-    confidences, accuracies = ([found[key] for found in filled] for key in ("confidence", "accuracy"))
-    shares = np.array([found["n"] for found in filled]) / sum(found["n"] for found in filled)
+    sizes, confidences, accuracies = _filled(reliability)
+    areas = np.maximum(MAX_AREA * sizes / sizes.sum(), MIN_AREA)
     figure, axes = drawing.chart(height=2.9)
     axes.plot([0, 1], [0, 1], color=drawing.color("muted"), lw=1, ls=(0, (3, 2)), label="as right as sure")
     axes.vlines(confidences, accuracies, confidences, color=drawing.color("target"), lw=1.2)
-    axes.scatter(
-        confidences, accuracies, s=np.maximum(MAX_AREA * shares, MIN_AREA), color=drawing.color("target"),
-        label="test images by confidence", zorder=3,
-    )  # fmt: skip
+    mark: dict[str, Any] = {"color": drawing.color("target"), "label": "test images by confidence", "zorder": 3}
+    axes.scatter(confidences, accuracies, s=areas, **mark)
     for axis, set_limits in ((axes.xaxis, axes.set_xlim), (axes.yaxis, axes.set_ylim)):
         set_limits(0, 1.02)
         axis.set_major_locator(matplotlib.ticker.MultipleLocator(0.25))
@@ -37,11 +34,10 @@ def reliability_diagram(reliability: Sequence[Mapping[str, Any]]) -> matplotlib.
 
 def means(reliability: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     """Confidence and accuracy over all images."""
-    filled = _filled(reliability)
-    n = sum(found["n"] for found in filled)
-    confidence, accuracy = (sum(found["n"] * found[key] for found in filled) / n for key in ("confidence", "accuracy"))
-    return confidence, accuracy
+    sizes, confidences, accuracies = _filled(reliability)
+    return float(np.average(confidences, weights=sizes)), float(np.average(accuracies, weights=sizes))
 
 
-def _filled(reliability: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [found for found in reliability if found["n"]]
+def _filled(reliability: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Images, confidence and accuracy of the bins that hold images, `[3, n]`."""
+    return np.array([(found["n"], found["confidence"], found["accuracy"]) for found in reliability if found["n"]]).T

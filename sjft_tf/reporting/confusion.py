@@ -36,21 +36,16 @@ def confusion_picture(confusion: np.ndarray, class_names: Sequence[str]) -> matp
     side = width - margin - outside
     figure = matplotlib.figure.Figure(figsize=(width, width))
     axes = figure.add_axes((margin / width, outside / width, side / width, side / width))
-    axes.imshow(_tinted(confusion), interpolation="none", extent=(-0.5, n_classes - 0.5, n_classes - 0.5, -0.5))
+    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    tint = np.empty((*confusion.shape, 4))  # one color by opacity, so that it reads on light and on dark paper
+    tint[..., :3] = matplotlib.colors.to_rgb("#3f74d6")  # between the light and the dark tone of the target
+    tint[..., 3] = share**0.5  # lifts the small shares, where the confusions are
+    axes.imshow(tint, interpolation="none", extent=(-0.5, n_classes - 0.5, n_classes - 0.5, -0.5))
     axes.spines[:].set_visible(True)
     _label_classes(axes, names, size)
     if counted:
-        _write_counts(axes, confusion)
+        _write_counts(axes, confusion, share)
     return figure
-
-
-def _tinted(confusion: np.ndarray) -> np.ndarray:
-    """The share of each row as the opacity of one color, so that it reads on light and on dark paper; `[C, C, 4]`."""
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    tint = np.empty((*confusion.shape, 4))
-    tint[..., :3] = matplotlib.colors.to_rgb("#3f74d6")  # between the light and the dark tone of the target
-    tint[..., 3] = share**0.5  # lifts the small shares, where the confusions are
-    return tint
 
 
 def _label_classes(axes: matplotlib.axes.Axes, names: Sequence[str], size: float) -> None:
@@ -65,8 +60,7 @@ def _label_classes(axes: matplotlib.axes.Axes, names: Sequence[str], size: float
         axes.yaxis.set_major_locator(locator)
 
 
-def _write_counts(axes: matplotlib.axes.Axes, confusion: np.ndarray) -> None:
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+def _write_counts(axes: matplotlib.axes.Axes, confusion: np.ndarray, share: np.ndarray) -> None:
     size = float(np.interp(len(confusion), [3, MAX_COUNTED], [12, 8]))
     for (true, predicted), count in np.ndenumerate(confusion):
         if count:

@@ -134,9 +134,8 @@ class ReportData:
     @property
     def final(self) -> Mapping[str, Any] | None:
         """The test figures of the round whose model is exported."""
-        return (
-            self.test_rounds[-1 if self.exported_round is None else self.exported_round] if self.test_rounds else None
-        )
+        number = -1 if self.exported_round is None else self.exported_round
+        return self.test_rounds[number] if self.test_rounds else None
 
     @property
     def outcome(self) -> Outcome | None:

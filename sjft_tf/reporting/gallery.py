@@ -48,21 +48,19 @@ def neighbor_picture(path: str | os.PathLike, rows: Sequence[GalleryRow]) -> Non
 def _draw(rows: Sequence[GalleryRow], ranks: Sequence[int]) -> matplotlib.figure.Figure:
     width, height = _MARGIN + _CELL * (1 + len(ranks)), _TOP + (_CELL + _TEXT) * len(rows)
     figure = matplotlib.figure.Figure(figsize=(width, height))
-    for column, title in enumerate(["target", *map(ordinal, ranks)]):
-        center = _left(column) + _IMAGE / 2
-        figure.text(center / width, 1 - 0.24 / height, title, ha="center", va="center", size=9.5, weight="bold")
+    lefts = [
+        _MARGIN - 0.1,
+        *(_MARGIN + _CELL * (1 + column) for column in range(len(ranks))),
+    ]  # the target stands apart
+    for left, title in zip(lefts, ["target", *map(ordinal, ranks)], strict=True):
+        place = ((left + _IMAGE / 2) / width, 1 - 0.24 / height)
+        figure.text(*place, title, ha="center", va="center", size=9.5, weight="bold")
     for number, row in enumerate(rows):
         bottom = height - _TOP - _IMAGE - number * (_CELL + _TEXT)
-        for column, shown in enumerate([row.target, *map(row.neighbors.get, ranks)]):
+        for left, shown in zip(lefts, [row.target, *map(row.neighbors.get, ranks)], strict=True):
             if shown is not None:
-                place = (_left(column) / width, bottom / height, _IMAGE / width, _IMAGE / height)
-                _show(figure.add_axes(place), shown)
+                _show(figure.add_axes((left / width, bottom / height, _IMAGE / width, _IMAGE / height)), shown)
     return figure
-
-
-def _left(column: int) -> float:
-    """Left edge of a column's images in inches; the target's column stands a little apart."""
-    return _MARGIN + column * _CELL - (0.1 if column == 0 else 0)
 
 
 def _show(axes: matplotlib.axes.Axes, shown: Shot) -> None:

@@ -1,50 +1,17 @@
 """The numbers a report shows beyond those it is given. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from sjft_tf.evaluation import per_class_accuracy
-
-
-class ClassResult(NamedTuple):
-    """How one class fared; `confused_with` is the wrong class predicted most often, None if there was none."""
-
-    name: str
-    n_images: int
-    accuracy: float
-    confused_with: str | None
-    n_confused: int
-
-
-def class_results(confusion: np.ndarray, class_names: Sequence[str]) -> list[ClassResult]:
-    """One result for each class that has images, in class order.
-
-    Args:
-        confusion: `[C, C]` int, images by true class (row) and predicted class (column).
-        class_names: `[C]` names.
-
-    Returns:
-        Results; accuracies are in 0..1. Of wrong classes predicted equally often, the first is named.
-    """
-    n_images, accuracies = confusion.sum(axis=1), per_class_accuracy(confusion)
-    errors = confusion - np.diag(np.diag(confusion))
-    results = []
-    for true in np.flatnonzero(n_images).tolist():
-        predicted = int(errors[true].argmax())
-        n_confused = int(errors[true, predicted])
-        confused_with = class_names[predicted] if n_confused else None
-        results.append(
-            ClassResult(class_names[true], int(n_images[true]), float(accuracies[true]), confused_with, n_confused)
-        )
-    return results
+from sjft_tf.evaluation import ClassResult, class_results, per_class_accuracy
 
 
 def worst_classes(confusion: np.ndarray, class_names: Sequence[str], count: int = 10) -> list[ClassResult]:
     """The `count` classes of lowest accuracy, worst first; classes without an error are left out.
 
-    Of equally accurate classes the one with more images comes first, then the earlier one. See `class_results`.
+    Of equally accurate classes the one with more images comes first, then the earlier one.
     """
     flawed = [result for result in class_results(confusion, class_names) if result.n_confused]
     return sorted(flawed, key=lambda result: (result.accuracy, -result.n_images))[:count]

@@ -9,7 +9,7 @@ import difflib
 import functools
 import logging
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -45,11 +45,8 @@ def search_beam(
     """The table of `search_stream`, made by the workers of a Beam runner.
 
     Args:
-        targets: the target's descriptors, `[n_target, ...]`.
+        targets, measure, depth, hubness: as in `ExactSearch`.
         open_source: opens the source on a worker; picklable, hashable, and of files that the workers reach.
-        measure: by what descriptors are compared.
-        depth: neighbors of each target image.
-        hubness: as in `search_exact`.
         folder: where the lists are kept, on a disk that all workers reach.
         made_from: hash of target, source, describer and measure, which the lists carry.
         runner: name of a Beam runner.
@@ -73,7 +70,7 @@ def search_beam(
                     | beam.Create(shards)
                     | beam.Reshuffle()
                     | "search" >> beam.FlatMap(search)
-                    | "top k" >> beam.CombinePerKey(TopK(depth))
+                    | "top k" >> beam.CombinePerKey(functools.partial(merge_keys, depth=depth))
                     | "keep" >> beam.MapTuple(functools.partial(_keep_tile, folder, made_from))
                 )
             break
@@ -91,11 +88,7 @@ def search_beam(
 
 
 def pipeline_options(runner: str, options: Sequence[str]) -> list[str]:
-    """Command-line arguments of a pipeline.
-
-    Raises:
-        InputError: an option is not of the form "key=value", or Beam knows no such key.
-    """
+    """Command-line arguments of a pipeline; InputError where an option is not "key=value", or Beam knows no such key."""
     known = PipelineOptions([]).get_all_options()
     arguments = [f"--runner={runner}"]
     for option in options:
@@ -103,10 +96,8 @@ def pipeline_options(runner: str, options: Sequence[str]) -> list[str]:
         if not equals:
             raise InputError(f"--beam-option {option!r} is not of the form key=value")
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            raise InputError(
-                f"--beam-option {key!r} is unknown to Beam" + (f"; did you mean {near[0]!r}?" if near else "")
-            )
+            near = "".join(f"; did you mean {name!r}?" for name in difflib.get_close_matches(key, known, 1))
+            raise InputError(f"--beam-option {key!r} is unknown to Beam{near}")
         arguments.append(f"--{option}")
     return arguments
 
@@ -132,32 +123,6 @@ def search_shard(
         files.save_arrays(path, keys=keys, made_from=made_from)
     for start in range(0, len(keys), _TILE_ROWS):
         yield start, keys[start : start + _TILE_ROWS]
-
-
-class TopK(beam.CombineFn):
-    """The first `depth` keys of each row of any number of lists."""
-
-    def __init__(self, depth: int) -> None:
-        self._depth = depth
-
-    def create_accumulator(self) -> np.ndarray | None:
-        """No lists."""
-        return None
-
-    def add_input(self, accumulator: np.ndarray | None, keys: np.ndarray) -> np.ndarray:
-        """Another part of the source."""
-        return keys if accumulator is None else merge_keys(accumulator, keys, self._depth)
-
-    def merge_accumulators(self, accumulators: Iterable[np.ndarray | None]) -> np.ndarray | None:
-        """Several parts, each without the others."""
-        merged = None
-        for keys in accumulators:
-            merged = merged if keys is None else self.add_input(merged, keys)
-        return merged
-
-    def extract_output(self, accumulator: np.ndarray | None) -> np.ndarray | None:
-        """The keys."""
-        return accumulator
 
 
 @functools.lru_cache(maxsize=1)

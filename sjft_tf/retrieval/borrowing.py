@@ -3,45 +3,14 @@
 The number of lists in which an image occurs is its k-occurrence. Where a few images occur in very many lists (hubs) and
 many in none (anti-hubs), few source images do the work of the whole source. Pure NumPy.
 
+Everywhere `counts` is `[n_target]` int, K of each target image, and `n_source` the number of source images.
+
 Reference: Radovanović, Nanopoulos, Ivanović, Hubs in Space, JMLR 11, 2010.
 """
-
-import dataclasses
 
 import numpy as np
 
 from sjft_tf.errors import InputError
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ClassBorrowing:
-    """How often each source class is borrowed from. A pair is a target image and a source image within its first K.
-
-    Attributes:
-        n_pairs: `[C]` int64, pairs whose source image is of the class.
-        n_distinct: `[C]` int64, images of the class in at least one pair.
-        n_images: `[C]` int64, images of the class.
-    """
-
-    n_pairs: np.ndarray
-    n_distinct: np.ndarray
-    n_images: np.ndarray
-
-    @property
-    def shares(self) -> np.ndarray:
-        """`[C]` float64, the share of all pairs; zeros where there is no pair."""
-        return np.asarray(self.n_pairs / max(self.n_pairs.sum(), 1))
-
-    @property
-    def expected(self) -> np.ndarray:
-        """`[C]` float64, the share if every source image were borrowed equally often: that of the source's images."""
-        return np.asarray(self.n_images / max(self.n_images.sum(), 1))
-
-    @property
-    def ratios(self) -> np.ndarray:
-        """`[C]` float64, share over expected share: above 1 where a class is borrowed more; NaN without images."""
-        expected = np.where(self.n_images > 0, self.expected, np.nan)
-        return np.asarray(self.shares / expected)
 
 
 def occurrences(indices: np.ndarray, counts: np.ndarray | int, n_source: int) -> np.ndarray:
@@ -49,8 +18,7 @@ def occurrences(indices: np.ndarray, counts: np.ndarray | int, n_source: int) ->
 
     Args:
         indices: `[n_target, depth]` int, source indices, none twice in a row, as in a `NeighborTable`.
-        counts: `[n_target]` int, K of each target image, in 0..depth; a plain int stands for every row.
-        n_source: number of source images.
+        counts: in 0..depth; a plain int stands for every row.
 
     Returns:
         `[n_source]` int64 in 0..n_target; its sum is that of K.
@@ -64,26 +32,24 @@ def occurrences(indices: np.ndarray, counts: np.ndarray | int, n_source: int) ->
         raise InputError(f"K is {counts.min()} to {counts.max()}; the rows are {depth} long")
     if indices.max(initial=0) >= n_source:
         raise InputError(f"n_source is {n_source}, but the neighbor table names image {indices.max()}")
-    found = np.zeros(n_source, np.int64)
-    for row, count in zip(indices, counts, strict=True):
-        found[row[:count]] += 1  # an index occurs once in a row, so none of them is lost
-    return found
+    return np.bincount(indices[np.arange(depth) < counts[:, None]], minlength=n_source)
 
 
-def borrowed_by_class(occurrences: np.ndarray, source_labels: np.ndarray, n_classes: int) -> ClassBorrowing:
-    """Sum k-occurrences by class.
+def class_shares(occurrences: np.ndarray, source_labels: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each source class is borrowed from.
 
     Args:
         occurrences: `[n_source]` int, of `occurrences`.
         source_labels: `[n_source]` int in 0..n_classes - 1.
-        n_classes: number of source classes, C.
+        n_classes: C.
+
+    Returns:
+        `[C]` float64 each: the class's share of all occurrences, zeros where there is none, and its share if every image
+        were borrowed equally often, zero where it has no images.
     """
-    n_pairs = np.zeros(n_classes, np.int64)
-    np.add.at(n_pairs, source_labels, occurrences)
-    n_distinct, n_images = (
-        np.bincount(labels, minlength=n_classes) for labels in (source_labels[occurrences > 0], source_labels)
-    )
-    return ClassBorrowing(n_pairs, n_distinct, n_images)
+    borrowed = np.bincount(source_labels, weights=occurrences, minlength=n_classes)
+    images = np.bincount(source_labels, minlength=n_classes)
+    return borrowed / max(borrowed.sum(), 1), images / max(images.sum(), 1)
 
 
 def hubs(occurrences: np.ndarray, at_most: int) -> np.ndarray:
@@ -100,12 +66,7 @@ def skewness(occurrences: np.ndarray) -> float:
 
 
 def never_by_chance(counts: np.ndarray, n_source: int) -> float:
-    """The share of source images that would occur in no list if the lists were random: `prod_i (1 - K_i / n_source)`.
-
-    Args:
-        counts: `[n_target]` int, K of each target image.
-        n_source: number of source images.
-    """
+    """The share of source images that would occur in no list if the lists were random: `prod_i (1 - K_i / n_source)`."""
     return float(np.prod(1 - np.asarray(counts) / n_source))
 
 
@@ -114,10 +75,6 @@ def skewness_by_chance(counts: np.ndarray, n_source: int) -> float:
 
     An image's occurrence is then a sum of independent draws of 0 or 1 (Poisson binomial):
     `sum_i p_i (1 - p_i) (1 - 2 p_i) / (sum_i p_i (1 - p_i))^1.5`; 0 where nothing is left to chance.
-
-    Args:
-        counts: `[n_target]` int, K of each target image.
-        n_source: number of source images.
     """
     p = np.asarray(counts) / n_source
     variances = p * (1 - p)

@@ -13,6 +13,7 @@ from sjft_tf.errors import InputError
 
 Smoothing = float | Literal["authors"]
 AUTHORS_EPSILON = 2.2204e-16
+SMOOTHING = 0.01  # counts, by which a search does no worse than by others, whatever the bank: docs/results/retrieval.md
 _BLOCK = 256  # source images at a time, so that the temporaries stay near the processor
 
 
@@ -51,7 +52,8 @@ def symmetric_kl(
     (p, log_p), (q, log_q) = (_smoothed(counts, smoothing) for counts in (target_counts, source_counts))
 
     def kl(t: int, s: slice) -> np.ndarray:
-        return (((p[t] - q[s]) * (log_p[t] - log_q[s])).sum(axis=2) * weights).sum(axis=1)
+        terms = (p[t] - q[s]) * (log_p[t] - log_q[s])
+        return np.asarray((terms.sum(axis=2) * weights).sum(axis=1))
 
     return _of_pairs(kl, len(p), len(q))
 

@@ -16,8 +16,7 @@ from typing import Literal
 import numpy as np
 
 from sjft_tf.errors import InputError
-from sjft_tf.progress import Progress
-from sjft_tf.retrieval.divergence import Smoothing
+from sjft_tf.retrieval.divergence import SMOOTHING, Smoothing
 from sjft_tf.retrieval.lifting import lift_sources, lift_targets
 from sjft_tf.retrieval.measures import Divergence, HistogramMeasure, Measure
 from sjft_tf.retrieval.neighbor_table import NeighborTable
@@ -40,31 +39,25 @@ def search_exact(
     *,
     depth: int,
     divergence: Divergence = "kl",
-    smoothing: Smoothing = "authors",
+    smoothing: Smoothing = SMOOTHING,
     hubness: Hubness = "none",
     memory_gb: float = 4.0,
     block_rows: int = 8192,
-    progress: Progress | None = None,
 ) -> NeighborTable:
-    """The `depth` source images of least divergence of every target image.
+    """The `depth` source images of least divergence of every target image, see `ExactSearch`.
 
     Args:
         target_counts: `[n_target, D, bins]` uint16 descriptors.
         source_counts: `[n_source, D, bins]` uint16 descriptors; whatever is sliced by rows, such as `np.memmap`.
-        channel_weights: `[D]` float, 1 / (channels in the channel's group).
-        depth: neighbors of each target image; a smaller source makes a narrower table, which is logged.
-        divergence: "kl", Eq. (1), or "hellinger", the squared distance.
-        smoothing: as in `symmetric_kl` and `squared_hellinger`.
-        hubness: "csls" takes half of a source image's mean divergence to its 10 nearest targets off; see `NeighborTable`.
-        memory_gb: memory that the search may take beside the descriptors, in 10^9 bytes; without influence on the table.
+        channel_weights, divergence, smoothing: as in `HistogramMeasure`.
+        depth, hubness, memory_gb: as in `ExactSearch`.
         block_rows: source images asked for at a time; without influence on the table.
-        progress: told of the source images searched.
 
     Returns:
         The table; how exact it is stands at the head of `sjft_tf.retrieval.exact`.
 
     Raises:
-        InputError: descriptors or weights do not belong together, or a value is out of range.
+        InputError: as by `ExactSearch`, or `block_rows` is out of range.
     """
     if block_rows < 1:
         raise InputError(f"block_rows is {block_rows}; it must be 1 or more")
@@ -72,8 +65,6 @@ def search_exact(
     search = ExactSearch(target_counts, measure, depth=depth, hubness=hubness, memory_gb=memory_gb)
     for block in tiles(len(source_counts), block_rows):
         search.add(block.start, source_counts[block])
-        if progress:
-            progress(block.stop, len(source_counts))
     return search.table()
 
 
@@ -83,9 +74,9 @@ class ExactSearch:
     Args:
         targets: `[n_target, ...]` descriptors.
         measure: by what they are compared.
-        depth: neighbors of each target image.
-        hubness: as in `search_exact`.
-        memory_gb: as in `search_exact`.
+        depth: neighbors of each target image; a smaller source makes a narrower table, which is logged.
+        hubness: "csls" takes half of a source image's mean divergence to its 10 nearest targets off; see `NeighborTable`.
+        memory_gb: memory that the search may take beside the descriptors, in 10^9 bytes; without influence on the table.
         resident_gb: what of it is taken already.
 
     Raises:
@@ -143,7 +134,7 @@ class ExactSearch:
         return self._top.sorted()
 
     def resume(self, keys: np.ndarray) -> None:
-        """Go on from the lists of another search."""
+        """Resume from the lists of another search."""
         self._top.resume(keys)
 
     def table(self) -> NeighborTable:

@@ -1,6 +1,5 @@
 """From two domains to a neighbor table, in one call."""
 
-import logging
 import os
 import pathlib
 
@@ -18,14 +17,13 @@ from sjft_tf.descriptors import (
 from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
-from sjft_tf.retrieval.divergence import Smoothing
+from sjft_tf.retrieval.divergence import SMOOTHING, Smoothing
 from sjft_tf.retrieval.exact import Hubness, check_depth
 from sjft_tf.retrieval.measures import Divergence, check_smoothing, measure_for
 from sjft_tf.retrieval.neighbor_table import NeighborTable
 from sjft_tf.retrieval.streaming import SearchState, search_stream
 
-_logger = logging.getLogger(__name__)
-_METHOD = "exact 2"  # to be changed when the same inputs give another table
+_METHOD = "exact 3"  # to be changed when the same inputs give another table
 
 
 def find_neighbors(
@@ -38,7 +36,7 @@ def find_neighbors(
     bins: int = 32,
     binning: str = "quantile",
     divergence: Divergence = "kl",
-    smoothing: Smoothing = "authors",
+    smoothing: Smoothing = SMOOTHING,
     hubness: Hubness = "none",
     memory_gb: float = 4.0,
     cache: str | os.PathLike | None = None,
@@ -53,14 +51,11 @@ def find_neighbors(
         source: the images to borrow from.
         bank: the filter bank; a `GaborBank()` if None. With `PooledFeatures` images are compared by the squared distance
             of feature vectors of unit length instead, and bins play no part.
-        depth: neighbors of each target image; a smaller source makes a narrower table, which is logged.
+        depth, hubness: as in `ExactSearch`.
         image_size: side of the images given to the bank, in pixels.
         bins: bins of each channel's histogram; the authors took 32 for Gabor filters and 100 for AlexNet.
-        binning: "quantile" (equal mass) or "authors" (their code's rule).
-        divergence: "kl", Eq. (1), or "hellinger", the squared distance: of histograms.
-        smoothing: as in `symmetric_kl` and `squared_hellinger`: of histograms.
-        hubness: "csls" takes half of a source image's mean divergence to its 10 nearest target images off; see
-            `NeighborTable`.
+        binning: as in `fit_bin_edges`.
+        divergence, smoothing: of histograms, as in `HistogramMeasure`.
         memory_gb: memory that the search may take, in 10^9 bytes; without influence on the table.
         cache: folder that keeps tables by a hash of both domains' content and of all arguments; made if absent. A search
             that is interrupted resumes from what it left there.
@@ -87,8 +82,9 @@ def find_neighbors(
         ]  # fmt: skip
         key = files.digest(target.fingerprint(), source.fingerprint(), settings)
         path = _folder(cache) / f"neighbors-{key}.npz"
-        if held := _held(path, key):
-            return held
+        held = files.load_made_from(path, key, NeighborTable.kinds(), otherwise="it is searched again")
+        if held is not None:
+            return NeighborTable.of_arrays(held)
     images = 3 * len(target) + len(source)
     describer: Describer
     if isinstance(bank, FeatureExtractor):
@@ -109,8 +105,8 @@ def find_neighbors(
         progress=_within(progress, 3 * len(target), images),
     ).of(target, source)
     if path is not None:
-        table.save(path, made_from=key)
-        SearchState(path.with_suffix(".state"), key).remove()
+        files.save_arrays(path, **table.arrays(), made_from=key)
+        path.with_suffix(".state").unlink(missing_ok=True)
     return table
 
 
@@ -122,17 +118,6 @@ def _folder(path: str | os.PathLike) -> pathlib.Path:
     except OSError as error:
         raise InputError(f"the cache folder {folder} cannot be made: {error.strerror}") from error
     return folder
-
-
-def _held(path: pathlib.Path, key: str) -> NeighborTable | None:
-    """The table in the cache, if it is there and whole."""
-    if not path.exists():
-        return None
-    try:
-        return NeighborTable.load(path, made_from=key)
-    except InputError as error:
-        _logger.warning("%s; searching again", error)
-        return None
 
 
 def _within(progress: Progress | None, before: int, total: int) -> Progress | None:

@@ -3,11 +3,10 @@
 A divergence of the kinds we have is `own(t) + own(s) - <a(t), b(s)>`; the last two numbers of a vector carry the two
 summands, so that the product itself is the divergence. What both sides have in common is taken off first (the mean over
 the target, which changes no divergence), so that little cancels when the three are added. Both sides are lifted by the
-same arithmetic and differ in the order of their parts alone.
+same arithmetic: `u` is `v` with its last two numbers exchanged and the others negated and turned by `shift`.
 """
 
 import dataclasses
-from typing import Protocol
 
 import numpy as np
 
@@ -16,20 +15,6 @@ from sjft_tf.retrieval.threads import Threads, tiles
 _ROWS = 64  # lifted at a time: their temporaries stay in the processor's cache
 _THREAD_ROWS = 256  # for a thread at a time
 _SAMPLE = 512  # targets, spread evenly, over which the mean is taken
-
-
-class Lift(Protocol):
-    """A way to lift descriptors of one length."""
-
-    @property
-    def depth(self) -> int:
-        """The length of a lifted vector."""
-
-    def sources(self, descriptors: np.ndarray, out: np.ndarray) -> None:
-        """Write `v` of `[m, ...]` descriptors to `out`, `[m, depth]` float32."""
-
-    def targets(self, descriptors: np.ndarray) -> np.ndarray:
-        """`u` of `[n, ...]` descriptors, `[n, depth]` float32."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,11 +47,16 @@ class LogarithmLift:
 
     @property
     def depth(self) -> int:
-        """Two numbers a bin and two more."""
+        """The length of a vector: two numbers a bin and two more."""
         return 2 * len(self.scale) + 2
 
+    @property
+    def shift(self) -> int:
+        """Logarithms and histograms change places."""
+        return len(self.scale)
+
     def sources(self, descriptors: np.ndarray, out: np.ndarray) -> None:
-        """As in `Lift`."""
+        """Write `v` of `[m, D, bins]` counts to `out`, `[m, depth]` float32."""
         length = len(self.scale)
         for rows in tiles(len(descriptors), _ROWS):
             shares = descriptors[rows].reshape(-1, length).astype(np.float32)
@@ -77,13 +67,6 @@ class LogarithmLift:
             shares *= self.scale
             out[rows, :length], out[rows, length:-2] = logarithms, shares
             out[rows, -2], out[rows, -1] = 1, np.vecdot(logarithms, shares)
-
-    def targets(self, descriptors: np.ndarray) -> np.ndarray:
-        """As in `Lift`."""
-        v = np.empty((len(descriptors), self.depth), np.float32)
-        self.sources(descriptors, v)
-        logarithms, shares, ones_and_own = np.split(v, [len(self.scale), -2], axis=1)
-        return np.concatenate([-shares, -logarithms, ones_and_own[:, ::-1]], axis=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,6 +84,7 @@ class DistanceLift:
     scale: np.ndarray
     mean: np.ndarray
     added: np.ndarray | None = None
+    shift = 0
 
     @classmethod
     def of(cls, targets: np.ndarray, scale: np.ndarray, added: np.ndarray | None = None) -> "DistanceLift":
@@ -112,11 +96,11 @@ class DistanceLift:
 
     @property
     def depth(self) -> int:
-        """One number a bin or feature and two more."""
+        """The length of a vector: one number a bin or feature and two more."""
         return len(self.scale) + 2
 
     def sources(self, descriptors: np.ndarray, out: np.ndarray) -> None:
-        """As in `Lift`."""
+        """Write `v` of `[m, D, bins]` counts or `[m, F]` features to `out`, `[m, depth]` float32."""
         for rows in tiles(len(descriptors), _ROWS):
             f = descriptors[rows].reshape(-1, len(self.scale)).astype(np.float32)
             if self.added is not None:
@@ -126,28 +110,24 @@ class DistanceLift:
             f *= self.scale
             out[rows, :-2], out[rows, -2], out[rows, -1] = f, 1, np.vecdot(f, f) / 2
 
-    def targets(self, descriptors: np.ndarray) -> np.ndarray:
-        """As in `Lift`."""
-        v = np.empty((len(descriptors), self.depth), np.float32)
-        self.sources(descriptors, v)
-        return np.concatenate([-v[:, :-2], v[:, :-3:-1]], axis=1)
+
+Lift = LogarithmLift | DistanceLift
 
 
 def lift_sources(descriptors: np.ndarray, lift: Lift, out: np.ndarray, threads: Threads) -> None:
     """`lift.sources` by all threads."""
-
-    def work(rows: slice) -> None:
-        lift.sources(descriptors[rows], out[rows])
-
-    threads.each(work, len(descriptors), rows=_THREAD_ROWS)
+    threads.each(lambda rows: lift.sources(descriptors[rows], out[rows]), len(descriptors), rows=_THREAD_ROWS)
 
 
 def lift_targets(descriptors: np.ndarray, lift: Lift, threads: Threads) -> np.ndarray:
-    """`lift.targets` by all threads."""
+    """`u` of `[n, ...]` descriptors, `[n, depth]` float32, by all threads."""
     u = np.empty((len(descriptors), lift.depth), np.float32)
 
     def work(rows: slice) -> None:
-        u[rows] = lift.targets(descriptors[rows])
+        v = np.empty((rows.stop - rows.start, lift.depth), np.float32)
+        lift.sources(descriptors[rows], v)
+        np.negative(np.roll(v[:, :-2], lift.shift, axis=1), out=u[rows, :-2])
+        u[rows, -2:] = v[:, :-3:-1]
 
     threads.each(work, len(u), rows=_THREAD_ROWS)
     return u

@@ -1,13 +1,13 @@
 """By what descriptors are compared: histograms by Eq. (1) or Hellinger's distance, feature vectors by their distance."""
 
 import dataclasses
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
 from sjft_tf.descriptors import FeatureExtractor, FilterBank
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval.divergence import AUTHORS_EPSILON, Smoothing
+from sjft_tf.retrieval.divergence import AUTHORS_EPSILON, SMOOTHING, Smoothing
 from sjft_tf.retrieval.lifting import DistanceLift, Lift, LogarithmLift
 from sjft_tf.retrieval.threads import Threads
 
@@ -17,33 +17,14 @@ _WEIGHTS = (1e-20, 1e20)  # between them the products of lifted vectors stay wit
 _ADDED = (1e-12, 10.0)  # counts: between them logarithms in float32 are as near as is promised
 
 
-class Measure(Protocol):
-    """What a search must know of its descriptors."""
-
-    def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
-        """Raise InputError unless these can be compared with others.
-
-        Args:
-            descriptors: `[n, ...]`.
-            side: "target" or "source", for the message.
-            like: descriptors of the target, which these must belong to; they themselves, for the target.
-        """
-
-    def lift(self, targets: np.ndarray) -> Lift:
-        """A lift for these targets; of others the divergences are the same but for rounding."""
-
-    def config(self) -> list[Any]:
-        """JSON values that change when a divergence would."""
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class HistogramMeasure:
     """Symmetric KL, Eq. (1), or squared Hellinger distance of `[n, D, bins]` histogram counts.
 
     Args:
         channel_weights: `[D]` float, 1 / (channels in the channel's group).
-        divergence: "kl" or "hellinger".
-        smoothing: as in `symmetric_kl` and `squared_hellinger`.
+        divergence: "kl", of `symmetric_kl`, or "hellinger", of `squared_hellinger`.
+        smoothing: as there.
 
     Raises:
         InputError: a value is out of range.
@@ -51,14 +32,17 @@ class HistogramMeasure:
 
     channel_weights: np.ndarray
     divergence: Divergence = "kl"
-    smoothing: Smoothing = "authors"
+    smoothing: Smoothing = SMOOTHING
 
     def __post_init__(self) -> None:
         check_smoothing(self.divergence, self.smoothing)
         object.__setattr__(self, "channel_weights", np.asarray(self.channel_weights, np.float64))
 
     def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
-        """They are counts, of as many pixels in each image, in as many channels as there are weights."""
+        """Raise InputError unless the descriptors of a `side`, target or source, belong to the target's, `like`.
+
+        They are counts, of as many pixels in each image, in as many channels as there are weights.
+        """
         if descriptors.shape[1:] != like.shape[1:]:
             raise InputError(
                 f"source descriptors have shape {descriptors.shape} and target descriptors {like.shape}; "
@@ -73,7 +57,7 @@ class HistogramMeasure:
         _check_counts(descriptors, side, like[0].sum(axis=1, dtype=np.int64))
 
     def lift(self, targets: np.ndarray) -> Lift:
-        """Centered on these targets."""
+        """A lift for these targets; of others the divergences are the same but for rounding."""
         pixels, bins = targets[0].sum(axis=1, dtype=np.int64), targets.shape[2]
         if self.smoothing == "authors":
             added, totals = AUTHORS_EPSILON * pixels, pixels.astype(np.float64)
@@ -85,17 +69,13 @@ class HistogramMeasure:
         added, weights = each_bin
         return DistanceLift.of(targets, np.sqrt(weights), added if self.smoothing != "authors" else 0 * added)
 
-    def config(self) -> list[Any]:
-        """Name and values."""
-        return [self.divergence, self.channel_weights.tolist(), self.smoothing]
-
 
 @dataclasses.dataclass(frozen=True)
 class SquaredDistance:
     """Squared distance of `[n, F]` feature vectors."""
 
     def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
-        """They are finite floats of one length."""
+        """As by `HistogramMeasure`; they are finite floats of one length."""
         if descriptors.ndim != 2 or 0 in descriptors.shape or not np.issubdtype(descriptors.dtype, np.floating):
             raise InputError(
                 f"{side} features are {descriptors.dtype} {descriptors.shape}; expected float32 [images, features]"
@@ -107,22 +87,17 @@ class SquaredDistance:
             raise InputError(f"source features have length {descriptors.shape[1]}, target features {like.shape[1]}")
 
     def lift(self, targets: np.ndarray) -> Lift:
-        """Centered on these targets."""
+        """As of `HistogramMeasure`."""
         return DistanceLift.of(targets, np.full(targets.shape[1], np.sqrt(2)))
 
-    def config(self) -> list[Any]:
-        """Name."""
-        return ["squared distance"]
+
+Measure = HistogramMeasure | SquaredDistance  # by what a search compares
 
 
 def measure_for(
-    bank: FilterBank | FeatureExtractor, *, divergence: Divergence = "kl", smoothing: Smoothing = "authors"
+    bank: FilterBank | FeatureExtractor, *, divergence: Divergence = "kl", smoothing: Smoothing = SMOOTHING
 ) -> Measure:
-    """What the descriptors of a bank are compared by; pooled features are no histograms, and take neither setting.
-
-    Raises:
-        InputError: a value is out of range.
-    """
+    """What the descriptors of a bank are compared by; pooled features are no histograms, and take neither setting."""
     if isinstance(bank, FeatureExtractor):
         return SquaredDistance()
     return HistogramMeasure(bank.channel_weights, divergence, smoothing)

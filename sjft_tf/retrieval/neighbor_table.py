@@ -25,8 +25,7 @@ class NeighborTable:
             distance, or the squared distance of features; with hubness "csls" that less half of the source image's mean
             to its 10 nearest target images, which may be below 0.
         hubness: "none" or "csls".
-        target_fingerprint: `Domain.fingerprint` of the target; empty where it is not known, as of a table of descriptors.
-        source_fingerprint: likewise of the source.
+        target_fingerprint, source_fingerprint: of the domains; empty where not known, as of a table of descriptors.
 
     Raises:
         InputError: the arrays do not have these properties.
@@ -78,14 +77,7 @@ class NeighborTable:
                 )
 
     def rows(self, kept: np.ndarray) -> "NeighborTable":
-        """The table of a part of the target.
-
-        Args:
-            kept: `[n]` int, which target images, in this order.
-
-        Returns:
-            A table whose target's fingerprint is that of `Subset(target, kept)`.
-        """
+        """The table of `Subset(target, kept)`, whose fingerprint it carries; `kept` is `[n]` int."""
         kept = np.asarray(kept, np.int64)
         part = files.digest(self.target_fingerprint, kept) if self.target_fingerprint else ""
         return dataclasses.replace(
@@ -93,11 +85,7 @@ class NeighborTable:
         )
 
     def distinct(self, counts: np.ndarray | int) -> int:
-        """The number of distinct source images within the first `counts[i]` entries of every row i.
-
-        Args:
-            counts: `[n_target]` int, each in 0..depth; a plain int stands for every row.
-        """
+        """The number of distinct source images within the first `counts[i]` entries of row i; an int is for every row."""
         counts = np.broadcast_to(np.asarray(counts), len(self))
         return len(np.unique(self.indices[np.arange(self.depth) < counts[:, None]]))
 
@@ -125,26 +113,18 @@ class NeighborTable:
         strings = {name: str(value) for name, value in arrays.items() if name not in ("indices", "divergences")}
         return cls(arrays["indices"], arrays["divergences"], **strings)
 
-    def save(self, path: str | os.PathLike[str], *, made_from: str = "") -> None:
-        """Write the table as `.npz`; `made_from` is the hash of what it was made from."""
-        files.save_arrays(path, **self.arrays(), made_from=np.array(made_from))
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as `.npz`."""
+        files.save_arrays(path, **self.arrays())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, made_from: str | None = None) -> "NeighborTable":
-        """Read a table that `save` wrote.
-
-        Args:
-            path: the file.
-            made_from: if given, the hash that the file must carry.
+    def load(cls, path: str | os.PathLike[str]) -> "NeighborTable":
+        """Read a table that `save` wrote, or `neighbors.npz` of a run.
 
         Raises:
-            InputError: the file is missing, damaged, not a neighbor table, of a version that did not keep the domains'
-                fingerprints, or made from something else.
+            InputError: the file is missing, damaged, no neighbor table, or of a version that kept no fingerprints.
         """
-        arrays = files.load_arrays(path, {**cls.kinds(), "made_from": np.str_})
-        found = str(arrays.pop("made_from"))
-        if made_from is not None and found != made_from:
-            raise InputError(f"{path} was made from {found!r}, expected {made_from!r}")
+        arrays = files.load_arrays(path, cls.kinds())
         try:
             return cls.of_arrays(arrays)
         except InputError as error:

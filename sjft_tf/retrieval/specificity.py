@@ -44,17 +44,14 @@ class Specificity:
         depth: int,
         divergences: np.ndarray | None = None,
     ) -> "Specificity":
-        """Measure the lists of a neighbor table.
+        """Measure the lists of a neighbor table; InputError where there are no two, or `depth` or an index is out of range.
 
         Args:
-            indices: `[n_target, max_k]` int, source indices in ascending divergence, none twice in a row.
+            indices: `[n_target, max_k]` int, of the table.
             labels: `[n_target]` int, the target's.
             n_source: number of source images.
             depth: length of the lists that are compared, in 1..max_k; K of the first round, say.
-            divergences: `[n, m]` float, of some target images from some source images, for `own_share`.
-
-        Raises:
-            InputError: there are fewer than two target images, or `depth` or an index is out of range.
+            divergences: for `own_share`.
         """
         if len(indices) < 2:
             raise InputError(f"the neighbor table is of {len(indices)} target image; lists are compared in pairs")
@@ -71,11 +68,11 @@ class Specificity:
 
     def words(self) -> str:
         """A sentence or two for people."""
-        in_class = "" if self.overlap_in_class is None else f", of two of one class {_percent(self.overlap_in_class)}"
+        in_class = "" if self.overlap_in_class is None else f", of two of one class {self.overlap_in_class:.1%}"
         text = (
-            f"The first {self.depth:,} neighbors of two target images have {_percent(self.overlap)} in common"
-            f"{in_class}; of random lists it would be {_percent(self.overlap_by_chance)}."
-        )
+            f"The first {self.depth:,} neighbors of two target images have {self.overlap:.1%} in common{in_class}; of "
+            f"random lists it would be {self.overlap_by_chance:.1%}."
+        ).replace("%", " %")
         if self.own_share is None:
             return text
         return (
@@ -95,16 +92,12 @@ def overlap(lists: np.ndarray, groups: np.ndarray, n_source: int) -> float:
     occurrences is enough: `sum_g sum_s n_gs (n_gs - 1) / (depth sum_g n_g (n_g - 1))`.
 
     Args:
-        lists: `[n_target, depth]` int, source indices, none twice in a row.
+        lists: `[n_target, depth]` int, as for `occurrences`.
         groups: `[n_target]` int, the group of each list: equal for all, or classes.
         n_source: number of source images.
 
     Returns:
-        In 0..1; 1 where the lists of each group are equal, `depth / n_source` in expectation if they are random.
-        NaN where no group has two lists.
-
-    Raises:
-        InputError: the lists name an image that the source does not have.
+        In 0..1, `depth / n_source` in expectation if the lists are random; NaN where no group has two.
     """
     common = pairs = 0
     for group in np.unique(groups):
@@ -128,9 +121,6 @@ def own_share(divergences: np.ndarray) -> float:
     Returns:
         About 0 where the order of the source images is each target image's own, 1 where it is the same for all;
         slightly negative by chance. 0 where nothing varies.
-
-    Raises:
-        InputError: there are fewer than two target or source images.
     """
     if divergences.ndim != 2 or min(divergences.shape) < 2:
         raise InputError(f"divergences are {list(divergences.shape)}; a share of variance needs at least [2, 2]")
@@ -139,7 +129,3 @@ def own_share(divergences: np.ndarray) -> float:
     variance = np.square(centered).sum() / n
     covariance = (np.square(centered.sum(axis=0)).sum() / n - variance) / (n - 1)
     return float(covariance / variance) if variance > 0 else 0.0
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

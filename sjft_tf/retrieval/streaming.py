@@ -6,6 +6,7 @@ table is the same to the bit however often the search was stopped.
 
 import logging
 import os
+import pathlib
 
 import numpy as np
 
@@ -30,25 +31,17 @@ def search_stream(
     state: "SearchState | None" = None,
     progress: Progress | None = None,
 ) -> NeighborTable:
-    """The `depth` nearest source images of every target image, as `search_exact` finds them.
+    """The nearest source images of every target image, as `ExactSearch` finds them and with its errors.
 
     Args:
-        targets: the target's descriptors, `[n_target, ...]`, all of which stay in memory.
+        targets, measure, depth, hubness: as in `ExactSearch`.
         source: the images to search.
-        measure: by what descriptors are compared.
-        depth: neighbors of each target image.
-        hubness: as in `search_exact`.
         memory_gb: memory that the search may take, descriptors included, in 10^9 bytes; without influence on the table.
         state: where the search leaves how far it is, and from which it resumes.
         progress: told of the source images searched.
-
-    Raises:
-        InputError: the descriptors do not belong to the measure, or so little memory does not suffice.
     """
     resident = (targets.nbytes + 2 * source.block_rows * source.row_bytes) / 1e9
-    search = ExactSearch(
-        targets, measure, depth=depth, hubness=hubness, memory_gb=memory_gb, resident_gb=resident
-    )  # fmt: skip
+    search = ExactSearch(targets, measure, depth=depth, hubness=hubness, memory_gb=memory_gb, resident_gb=resident)
     first = state.restore(search, source) if state else 0
     for start, descriptors in source.blocks(first, progress=progress):
         search.add(start, descriptors)
@@ -66,7 +59,7 @@ class SearchState:
     """
 
     def __init__(self, path: str | os.PathLike[str], made_from: str) -> None:
-        self.path, self._made_from = path, made_from
+        self.path, self._made_from = pathlib.Path(path), made_from
 
     def save(self, search: ExactSearch, searched: int) -> None:
         """Leave the lists of the first `searched` images."""
@@ -85,8 +78,3 @@ class SearchState:
         logger.info("search: resumes after %d source images", searched)
         search.resume(left["keys"])
         return searched
-
-    def remove(self) -> None:
-        """Delete the file, once there is a table."""
-        if os.path.exists(self.path):
-            os.unlink(self.path)

@@ -3,6 +3,8 @@
 So the merge of any lists is a sort, and depends neither on how a source was cut nor on the order of its parts.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from sjft_tf.retrieval.neighbor_table import NeighborTable
@@ -11,15 +13,7 @@ _NONE = np.iinfo(np.int64).max  # where no key is
 
 
 def keys_of(values: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Keys of pairs.
-
-    Args:
-        values: `[...]` float32, finite.
-        indices: `[...]` integers >= 0 below 2^31.
-
-    Returns:
-        `[...]` int64.
-    """
+    """Keys of pairs, int64, of finite float32 values and indices in 0..2^31 - 1."""
     bits = (values + np.float32(0)).view(np.int32)  # of -0 becomes 0
     ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # negative numbers, too, ascend as integers
     keys = ordered.astype(np.int64)
@@ -34,9 +28,9 @@ def values_of(keys: np.ndarray) -> np.ndarray:
     return (ordered ^ ((ordered >> 31) & 0x7FFFFFFF)).view(np.float32)
 
 
-def merge_keys(one: np.ndarray, other: np.ndarray, depth: int) -> np.ndarray:
-    """The `depth` smallest keys of each row of both, `[n, <= depth]` ascending; no pair may be in both."""
-    return np.sort(np.concatenate([one, other], axis=1), axis=1)[:, :depth]
+def merge_keys(lists: Iterable[np.ndarray], *, depth: int) -> np.ndarray:
+    """The `depth` smallest keys of each row of all lists, `[n, <= depth]` ascending; no pair may be in two of them."""
+    return np.sort(np.concatenate(list(lists), axis=1), axis=1)[:, :depth]
 
 
 def table_of(keys: np.ndarray, *, hubness: str = "none") -> NeighborTable:
@@ -55,7 +49,7 @@ class TopK:
     """
 
     def __init__(self, n: int, depth: int, width: int, *, least: float = -np.inf) -> None:
-        self._depth, self._room, self._least = depth, depth + max(depth // 4, 64), np.float32(least)
+        self._depth, self._room, self._least = depth, self._room_for(depth), np.float32(least)
         self._keys = np.full((n, self._room + width), _NONE)
         self._filled = np.zeros(n, np.int64)
         self._limits = np.full(n, np.inf, np.float32)  # what is above it is not among the nearest
@@ -63,7 +57,11 @@ class TopK:
     @staticmethod
     def bytes_for(n: int, depth: int, width: int) -> int:
         """Memory that it takes."""
-        return 8 * n * (depth + max(depth // 4, 64) + width)
+        return 8 * n * (TopK._room_for(depth) + width)
+
+    @staticmethod
+    def _room_for(depth: int) -> int:
+        return depth + max(depth // 4, 64)
 
     def offer(self, rows: slice, values: np.ndarray, first: int) -> None:
         """Take the values that may be among the nearest; different rows may be offered at the same time.
@@ -96,7 +94,7 @@ class TopK:
         return np.sort(self._keys[:, :width], axis=1)
 
     def resume(self, keys: np.ndarray) -> None:
-        """Go on from `[n, <= depth]` keys."""
+        """Resume from `[n, <= depth]` keys."""
         self._keys[:, : keys.shape[1]], self._keys[:, keys.shape[1] :] = keys, _NONE
         self._filled[:] = keys.shape[1]
         self._sift(slice(None))

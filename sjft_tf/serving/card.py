@@ -9,24 +9,8 @@ import jinja2
 from sjft_tf.errors import InputError
 from sjft_tf.images import enlarged
 
-
-class DataRow(TypedDict, total=False):
-    """One image collection that the model was made or tested with."""
-
-    role: str  # "target", "source", "validation", "test"
-    name: str
-    images: int
-    classes: int
-    license: str
-
-
-class MemberRow(TypedDict, total=False):
-    """One of the models that a fusion is the mean of."""
-
-    run: str  # name of its run folder
-    round: int  # from 0
-    mean_class_accuracy: float  # alone, in [0, 1]
-    accuracy: float
+Row = dict[str, Any]
+_DATA_KEYS = ("role", "name", "images", "classes", "license")
 
 
 class Card(TypedDict, total=False):
@@ -34,9 +18,9 @@ class Card(TypedDict, total=False):
 
     name: str  # the title
     backbone: str
-    data: Sequence[DataRow]
+    data: Sequence[Row]  # role ("target", "source", "validation", "test"), name, images, classes, license
     training: Mapping[str, Any]  # "how trained", one table row each
-    members: Sequence[MemberRow]  # of a fusion
+    members: Sequence[Row]  # of a fusion: run, round (from 0), mean_class_accuracy and accuracy in [0, 1] alone
     test: Mapping[str, Any]  # as in metrics.json: domain, n, view, final {mean_class_accuracy, accuracy, per_class}
     versions: Mapping[str, str]  # of the software
     limits: Sequence[str]  # one sentence each, beyond the ones that hold for every export
@@ -56,7 +40,6 @@ def model_card(class_names: Sequence[str], image_size: int, card: Card) -> str:
     unknown = sorted(card.keys() - Card.__annotations__.keys())
     if unknown:
         raise InputError(f"the model card has no key {unknown[0]!r}; it has {', '.join(Card.__annotations__)}")
-    keys = tuple(DataRow.__annotations__)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sjft_tf", "serving"),
         trim_blocks=True,
@@ -69,8 +52,8 @@ def model_card(class_names: Sequence[str], image_size: int, card: Card) -> str:
         side=image_size,
         enlarged=enlarged(image_size),
         card=card,
-        data_keys=keys,
-        data_rows=[[row.get(key, "not stated") for key in keys] for row in card.get("data", ())],
+        data_keys=_DATA_KEYS,
+        data_rows=[[row.get(key, "not stated") for key in _DATA_KEYS] for row in card.get("data", ())],
     )
 
 

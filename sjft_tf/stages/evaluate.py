@@ -1,7 +1,6 @@
 """The stage `evaluate`: accuracy and calibration on the test domain after every round. Nothing is chosen by it."""
 
 import logging
-import pathlib
 import time
 
 import numpy as np
@@ -76,10 +75,7 @@ def _on_test(workspace: Workspace, test: Domain, exported: int) -> tuple[dict, n
 def _write_tables(workspace: Workspace, confusion: np.ndarray) -> None:
     """Write the tables that follow from the predictions, where they are not there as they should be."""
     names = [printable(name) for name in workspace.target.class_names]  # a name off the disk may hold ends of lines
-    _keep_text(workspace.folder.confusion, confusion_csv(confusion, names))
-    _keep_text(workspace.folder.per_class, per_class_csv(confusion, names))
-
-
-def _keep_text(path: pathlib.Path, text: str) -> None:
-    if not path.exists() or path.read_bytes() != text.encode():
-        files.write_text(path, text)
+    for path, table in ((workspace.folder.confusion, confusion_csv), (workspace.folder.per_class, per_class_csv)):
+        text = table(confusion, names)
+        if not path.exists() or path.read_bytes() != text.encode():
+            files.write_text(path, text)

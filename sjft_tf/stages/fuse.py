@@ -4,6 +4,7 @@ import contextlib
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +15,7 @@ from sjft_tf.errors import InputError
 from sjft_tf.evaluation import figures, measured
 from sjft_tf.inference import predict
 from sjft_tf.progress import watching
-from sjft_tf.serving import MemberRow, check_fusion_folder, export_probabilities, fused, own_copy, softmax_classifier
+from sjft_tf.serving import Row, check_fusion_folder, export_probabilities, fused, own_copy, softmax_classifier
 from sjft_tf.workspace import RunFolder, Workspace, card_of, completed_rounds, initial_model
 
 logger = logging.getLogger(__name__)
@@ -49,11 +50,7 @@ def fuse(folders: Sequence[RunFolder], out: pathlib.Path) -> dict:
 
 
 def fusion_of(runs: Sequence[Workspace]) -> tuple[keras.Model, dict]:
-    """The fused model and its record, as `fuse` exports them; nothing is written.
-
-    Raises:
-        InputError: a run is incomplete, or they do not fit together, or there is nothing to fuse.
-    """
+    """The fused model and its record, as `fuse` exports them; nothing is written."""
     _check_alike(runs)
     for run in runs:
         _check_complete(run)
@@ -69,11 +66,7 @@ def fusion_of(runs: Sequence[Workspace]) -> tuple[keras.Model, dict]:
 
 @contextlib.contextmanager
 def opened(folders: Sequence[RunFolder]) -> Iterator[list[Workspace]]:
-    """The runs in folders that hold one each, locked.
-
-    Raises:
-        InputError: a folder is no run, is in use, or given twice.
-    """
+    """The runs in folders that hold one each, locked."""
     paths = [folder.path.resolve() for folder in folders]
     for i, path in enumerate(paths):
         if path in paths[:i]:
@@ -85,30 +78,24 @@ def opened(folders: Sequence[RunFolder]) -> Iterator[list[Workspace]]:
 
 
 def _check_alike(runs: Sequence[Workspace]) -> None:
-    """What can be told without reading images comes first."""
     first = runs[0]
     if len(runs) == 1 and first.experiment.selection.rounds == 1:
         raise InputError(f"{first.folder.path} has one round, so there is nothing to fuse; give several runs")
     for run in runs[1:]:
-        size, other_size = first.experiment.image_size, run.experiment.image_size
-        if size != other_size:
-            raise InputError(
-                f"image_size is {size} in {first.folder.path} and {other_size} in {run.folder.path}; only models of one "
-                "size fuse"
-            )
-    for run in runs[1:]:
-        names, others = list(first.target.class_names), list(run.target.class_names)
-        if len(names) != len(others):
-            raise InputError(
-                f"{first.folder.path} has {len(names)} classes and {run.folder.path} {len(others)}; only models of the "
-                "same classes fuse"
-            )
-        for i, (name, other) in enumerate(zip(names, others, strict=True)):
-            if name != other:
+        for (what, here), (_, there) in zip(_told(first), _told(run), strict=False):
+            if here != there:
                 raise InputError(
-                    f"class {i} is {name!r} in {first.folder.path} and {other!r} in {run.folder.path}; only models of "
-                    "the same classes fuse"
+                    f"{what} is {here!r} in {first.folder.path} and {there!r} in {run.folder.path}; only models of one "
+                    "size and the same classes fuse"
                 )
+
+
+def _told(run: Workspace) -> Iterator[tuple[str, Any]]:
+    """What must be the same in all runs; what can be told without reading images comes first."""
+    yield "image_size", run.experiment.image_size
+    names = run.target.class_names
+    yield "the number of classes", len(names)
+    yield from ((f"class {i}", name) for i, name in enumerate(names))
 
 
 def _check_complete(run: Workspace) -> None:
@@ -130,12 +117,10 @@ def common(domains: Sequence[Domain | None]) -> Domain | None:
     return first
 
 
-def _members(
-    runs: Sequence[Workspace], test: Domain | None
-) -> tuple[list[keras.Model], list[MemberRow], list[np.ndarray]]:
+def _members(runs: Sequence[Workspace], test: Domain | None) -> tuple[list[keras.Model], list[Row], list[np.ndarray]]:
     """Every member's classifier with weights of its own, its row, and its probabilities on the test domain."""
     models: list[keras.Model] = []
-    rows: list[MemberRow] = []
+    rows: list[Row] = []
     probabilities: list[np.ndarray] = []
     settings = runs[0].experiment.evaluation
     for run in runs:
@@ -144,7 +129,7 @@ def _members(
         for number in range(rounds) if len(runs) == 1 else (rounds - 1,):
             model.load_weights(run.folder.weights(number))
             models.append(own_copy(softmax_classifier(model), f"member_{len(models) + 1}"))
-            row: MemberRow = {"run": name, "round": number}
+            row: Row = {"run": name, "round": number}
             if test is not None:
                 with watching(f"evaluate {name}, round {number + 1}") as progress:
                     probabilities.append(

@@ -16,11 +16,7 @@ HUBS, ROWS = 8, 8
 
 
 def draw_neighbors(workspace: Workspace, table: NeighborTable, target_ids: list[str], path: pathlib.Path) -> None:
-    """Write a picture of some target images beside their 1st, 10th, 20th, 30th and 40th neighbors.
-
-    Raises:
-        InputError: the target has no image of that id.
-    """
+    """Write a picture of some target images beside their 1st, 10th, 20th, 30th and 40th neighbors."""
     neighbor_picture(path, [gallery_row(workspace, table, position_of(workspace, name)) for name in target_ids])
 
 
@@ -70,17 +66,17 @@ def borrowing_of(workspace: Workspace, table: NeighborTable, counts: np.ndarray)
     """Who is borrowed from when target image i draws on its first `counts[i]` neighbors."""
     source = workspace.need_source()
     found = borrowing.occurrences(table.indices, counts, len(source))
-    by_class = borrowing.borrowed_by_class(found, source.labels, len(source.class_names))
+    shares, expected = borrowing.class_shares(found, source.labels, len(source.class_names))
     targets = counted(len(counts), "target image")
-    held, most = np.flatnonzero(by_class.n_images), borrowing.hubs(found, HUBS)
+    held, most = np.flatnonzero(expected), borrowing.hubs(found, HUBS)
     return Borrowing(
         occurrences=found,
         skewness=borrowing.skewness(found),
         never_by_chance=borrowing.never_by_chance(counts, len(source)),
         skewness_by_chance=borrowing.skewness_by_chance(counts, len(source)),
         class_names=[source.class_names[label] for label in held.tolist()],
-        class_shares=by_class.shares[held],
-        class_expected=by_class.expected[held],
+        class_shares=shares[held],
+        class_expected=expected[held],
         hubs=_shots(source, most, [f"neighbor of {number(found[index])} of {targets}" for index in most]),
     )
 

@@ -69,13 +69,13 @@ def _report_data(
 ) -> ReportData:
     e, metrics = workspace.experiment, evaluation.metrics
     test = metrics["test"] or {"rounds": [], "view": e.evaluation.view, "final": {}}
-    gallery, borrowing, specificity = [], None, ""
+    gallery, borrowing, specificity = [], None, None
     if neighbors is not None:
         table = neighbors.table
         gallery = [gallery_row(workspace, table, i) for i in spread_positions(len(workspace.target)).tolist()]
         if e.selection.mode == "selective":
             borrowing = borrowing_of(workspace, table, rounds.arrays[-1]["counts"])
-            specificity = _specificity(neighbors)
+            specificity = neighbors.figures.get("specificity")
     return ReportData(
         **_training_fields(workspace, rounds),
         test_rounds=test["rounds"],
@@ -89,11 +89,5 @@ def _report_data(
         gallery=gallery,
         borrowing=borrowing,
         certificate=neighbors.figures.get("certificate") if neighbors is not None else None,
-        specificity=specificity,
+        specificity=Specificity(**specificity).words() if specificity else "",
     )
-
-
-def _specificity(neighbors: Neighbors) -> str:
-    """How specific the lists of neighbors are, in sentences; nothing where the search did not look."""
-    found = neighbors.figures.get("specificity")
-    return Specificity(**found).words() if found else ""

@@ -1,6 +1,7 @@
 """The stage `search`: the source neighbors of every target image, by descriptors with the target's bins."""
 
-import dataclasses
+import functools
+import importlib.util
 import logging
 import pathlib
 import shutil
@@ -15,7 +16,6 @@ from sjft_tf.config import parse_experiment, settings_for_hash, to_yaml
 from sjft_tf.descriptors import (
     DescribedDomain,
     Describer,
-    DescriptorStore,
     FeatureDescriber,
     HistogramDescriber,
     PooledFeatures,
@@ -34,6 +34,7 @@ from sjft_tf.retrieval import (
 )
 from sjft_tf.retrieval.specificity import Specificity
 from sjft_tf.selection import deepest_k
+from sjft_tf.stages.gallery import spread_positions
 from sjft_tf.stages.values import Description, Neighbors
 from sjft_tf.workspace import RunFolder, Workspace
 
@@ -68,15 +69,16 @@ def search(
     method, reason = _method(workspace)
     logger.info("search: %d neighbors of each target image among %d source images", _depth(workspace), len(source))
     logger.info("search: by method %s: %s", method, reason)
+    found: dict[str, Any] = {}
     if runner is not None:
-        table = _by_beam(workspace, description, targets, made_from, runner, options)
-        found: dict[str, Any] = {"runner": runner}
+        table, found["runner"] = _by_beam(workspace, description, targets, made_from, runner, options), runner
     elif method == "scann":
-        table, found = _by_scann(workspace, targets, source)
+        approximate = _by_scann(workspace, targets, source)
+        table, found["certificate"] = approximate.table(), approximate.certificate.config()
     else:
-        table, found = _exactly(workspace, targets, source, made_from), {}
+        table = _exactly(workspace, targets, source, made_from)
     table = table.of(workspace.target, workspace.need_source())
-    specificity = _specificity(workspace, table, _sampled_divergences(workspace, targets, source))
+    specificity = _specificity(workspace, table, targets, source)
     figures = {**_figures(workspace, table), "specificity": specificity.config(), "made_from": made_from, **found}
     files.write_json(folder.retrieval, figures)
     folder.save(folder.neighbors, made_from, **table.arrays())
@@ -92,7 +94,7 @@ def _made_from(workspace: Workspace, description: Description) -> str:
     settings = {key: value for key, value in retrieval.items() if key not in ("max_k", "memory_gb")}
     settings |= {"max_k": _depth(workspace), "method": _method(workspace)[0]}
     settings |= {"divergence": workspace.experiment.descriptor.divergence}
-    return files.digest("neighbors 3", description.made_from, workspace.need_source().fingerprint(), settings)
+    return files.digest("neighbors 4", description.made_from, workspace.need_source().fingerprint(), settings)
 
 
 def _depth(workspace: Workspace) -> int:
@@ -104,76 +106,56 @@ def _depth(workspace: Workspace) -> int:
 
 def _described_source(workspace: Workspace, description: Description) -> DescribedDomain:
     """The source as descriptors, with the bin edges of the target."""
-    source, describer = workspace.need_source(), _describer(workspace, description)
-    if not workspace.experiment.descriptor.store:
-        return DescribedDomain(source, describer)
-    made_from = files.digest("descriptors 1", source.fingerprint(), describer.config())
-    store = DescriptorStore(workspace.folder.descriptors, made_from, shape=describer.shape, dtype=describer.dtype)
-    return DescribedDomain(source, describer, store)
-
-
-def _describer(workspace: Workspace, description: Description) -> Describer:
-    size = workspace.experiment.descriptor_size
+    source, size = workspace.need_source(), workspace.experiment.descriptor_size
     if isinstance(workspace.bank, PooledFeatures):
-        return FeatureDescriber(workspace.bank, image_size=size)
-    assert description.edges is not None  # histograms have bins
-    return HistogramDescriber(workspace.bank, description.edges, image_size=size)
+        describer: Describer = FeatureDescriber(workspace.bank, image_size=size)
+    else:
+        assert description.edges is not None  # histograms have bins
+        describer = HistogramDescriber(workspace.bank, description.edges, image_size=size)
+    folder = workspace.folder.descriptors if workspace.experiment.descriptor.store else None
+    return DescribedDomain(source, describer, folder)
 
 
-@dataclasses.dataclass(frozen=True)
-class SourceOfRun:
-    """Opens the source of a run on a worker, which reaches the run folder but shares nothing else with this process."""
-
-    experiment: str  # YAML
-    folder: pathlib.Path
-    description: Description
-
-    def __call__(self) -> DescribedDomain:
-        """The source as descriptors."""
-        workspace = Workspace(parse_experiment(self.experiment), RunFolder(self.folder))
-        return _described_source(workspace, self.description)
+def _open_source(experiment: str, folder: pathlib.Path, description: Description) -> DescribedDomain:
+    """`_described_source` on a worker, which reaches the run folder but shares nothing else with this process."""
+    return _described_source(Workspace(parse_experiment(experiment), RunFolder(folder)), description)
 
 
 def _exactly(workspace: Workspace, targets: np.ndarray, source: DescribedDomain, made_from: str) -> NeighborTable:
+    retrieval, state = workspace.experiment.retrieval, SearchState(workspace.folder.search / "state.npz", made_from)
     with watching("describe and search") as progress:
-        state = SearchState(workspace.folder.search / "state.npz", made_from)
         return search_stream(
-            targets, source, _measure(workspace), depth=_depth(workspace),
-            hubness=workspace.experiment.retrieval.hubness, memory_gb=workspace.experiment.retrieval.memory_gb,
-            state=state, progress=progress,
+            targets, source, _measure(workspace), depth=_depth(workspace), hubness=retrieval.hubness,
+            memory_gb=retrieval.memory_gb, state=state, progress=progress,
         )  # fmt: skip
 
 
-def _by_scann(
-    workspace: Workspace, targets: np.ndarray, source: DescribedDomain
-) -> tuple[NeighborTable, dict[str, Any]]:
+def _by_scann(workspace: Workspace, targets: np.ndarray, source: DescribedDomain) -> ScannSearch:
     retrieval = workspace.experiment.retrieval
     if retrieval.hubness != "none":
         raise InputError(f"retrieval.hubness {retrieval.hubness} goes with retrieval.method exact or auto; it is scann")
     with watching("describe and index") as progress:
-        found = ScannSearch(
+        return ScannSearch(
             targets, source, _measure(workspace), depth=_depth(workspace), dimensions=retrieval.dimensions,
             min_recall=retrieval.min_recall, memory_gb=retrieval.memory_gb, progress=progress,
         )  # fmt: skip
-    return found.table(), {"certificate": found.certificate.config()}
 
 
 def _by_beam(
     workspace: Workspace, description: Description, targets: np.ndarray, made_from: str, runner: str,
     options: Sequence[str],
 ) -> NeighborTable:  # fmt: skip
-    if workspace.experiment.retrieval.method == "scann":
+    retrieval, folder = workspace.experiment.retrieval, workspace.folder
+    if retrieval.method == "scann":
         raise InputError("--runner goes with retrieval.method exact or auto; it is scann")
     try:
         from sjft_tf.retrieval.beam import search_beam
     except ImportError as error:
         raise InputError('--runner needs Apache Beam; install it with: pip install "sjft-tf[beam]"') from error
-    folder = workspace.folder.path.absolute()
-    open_source = SourceOfRun(to_yaml(workspace.experiment), folder, description)
+    opened = functools.partial(_open_source, to_yaml(workspace.experiment), folder.path.absolute(), description)
     return search_beam(
-        targets, open_source, _measure(workspace), depth=_depth(workspace),
-        hubness=workspace.experiment.retrieval.hubness, folder=workspace.folder.search.absolute(),
-        made_from=made_from, runner=runner, options=options,
+        targets, opened, _measure(workspace), depth=_depth(workspace), hubness=retrieval.hubness,
+        folder=folder.search.absolute(), made_from=made_from, runner=runner, options=options,
     )  # fmt: skip
 
 
@@ -188,28 +170,35 @@ def _method(workspace: Workspace) -> tuple[str, str]:
     if retrieval.method != "auto":
         return retrieval.method, "the config asks for it"
     n_target, n_source = len(workspace.target), len(workspace.need_source())
-    return choose_method(n_target, n_source, _depth(workspace), hubness=retrieval.hubness)
+    return choose_method(n_target, n_source, _depth(workspace), obstacle=_obstacle(workspace))
 
 
-def _specificity(workspace: Workspace, table: NeighborTable, divergences: np.ndarray) -> Specificity:
-    """How specific the lists of the first round are."""
+def _obstacle(workspace: Workspace) -> str:
+    """Why there can be no index, or nothing."""
+    retrieval, descriptor = workspace.experiment.retrieval, workspace.experiment.descriptor
+    if isinstance(workspace.bank, PooledFeatures):
+        return "pooled features are as compact as an index"
+    if retrieval.hubness != "none":
+        return f"retrieval.hubness is {retrieval.hubness}, which an index does not know"
+    if importlib.util.find_spec("scann") is None:
+        return "ScaNN is not installed"
+    size = 2e-9 * len(workspace.need_source()) * len(workspace.bank.channel_weights) * descriptor.n_bins
+    if not descriptor.store and size > retrieval.memory_gb:
+        return f"the source's descriptors take {size:.2g} GB, and are neither stored nor fit in retrieval.memory_gb"
+    return ""
+
+
+def _specificity(
+    workspace: Workspace, table: NeighborTable, targets: np.ndarray, source: DescribedDomain
+) -> Specificity:
+    """How specific the lists of the first round are; divergences are those of images spread evenly over both domains."""
+    sources, some = (spread_positions(len(source), SAMPLED_SOURCES), spread_positions(len(targets), SAMPLED_TARGETS))
+    search = ExactSearch(targets[some], _measure(workspace), depth=len(sources))
+    search.add(0, source.at(sources))
+    every = search.table()  # as deep as the sample: every divergence, in another order
+    divergences = np.take_along_axis(every.divergences, np.argsort(every.indices, axis=1), axis=1)
     depth = min(workspace.experiment.selection.k0, table.depth)
-    labels, n_source = workspace.target.labels, len(workspace.need_source())
-    return Specificity.of(table.indices, labels, n_source, depth=depth, divergences=divergences)
-
-
-def _sampled_divergences(workspace: Workspace, targets: np.ndarray, source: DescribedDomain) -> np.ndarray:
-    """Divergences of some target images from some source images, both spread evenly, `[n, m]`."""
-    sources = source.at(_spread(len(source), SAMPLED_SOURCES))
-    search = ExactSearch(targets[_spread(len(targets), SAMPLED_TARGETS)], _measure(workspace), depth=len(sources))
-    search.add(0, sources)
-    table = search.table()  # as deep as the sample: every divergence, in another order
-    return np.take_along_axis(table.divergences, np.argsort(table.indices, axis=1), axis=1)
-
-
-def _spread(n: int, count: int) -> np.ndarray:
-    """`[<= count]` int, positions spread evenly over `n` images."""
-    return np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))
+    return Specificity.of(table.indices, workspace.target.labels, len(source), depth=depth, divergences=divergences)
 
 
 def _figures(workspace: Workspace, table: NeighborTable) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from sjft_tf import files, pipeline
 from sjft_tf.config import Experiment
 from sjft_tf.errors import InputError
+from sjft_tf.evaluation import PairedDifference, paired_difference
 from sjft_tf.selection import MODES
 from sjft_tf.workspace import RunFolder, Workspace
 
@@ -42,6 +43,16 @@ class ArmResult:
         seconds = np.mean(self.train_seconds)
         return f"{self.mode:10s} {shares.mean():6.1f} ± {np.ptp(shares) / 2:.1f}   ({each})   {seconds:.0f} s a run"
 
+    def minus(self, other: "ArmResult") -> PairedDifference:
+        """By how much this arm's mean class accuracy is higher, in percentage points, seed by seed.
+
+        Raises:
+            InputError: other seeds, or fewer than two.
+        """
+        if self.seeds != other.seeds:
+            raise InputError(f"seeds {self.seeds} of {self.mode} and {other.seeds} of {other.mode} make no pairs")
+        return paired_difference(*((100 * np.array(arm.mean_class_accuracy)).tolist() for arm in (self, other)))
+
 
 def study(experiment: Experiment, folder: pathlib.Path, modes: Sequence[str], seeds: Sequence[int]) -> list[ArmResult]:
     """Train and measure every arm with every seed; each is a run folder `MODE-seed-N` that resumes on its own.
@@ -67,10 +78,12 @@ def study(experiment: Experiment, folder: pathlib.Path, modes: Sequence[str], se
             workspace = Workspace(arm(experiment, "selective", experiment.seed), shared)
             pipeline.prepare(workspace)
             pipeline.run(workspace, until="search")
-    results = [
-        _arm_result(mode, seeds, [_measured(arm(experiment, mode, seed), folder, shared) for seed in seeds])
-        for mode in modes
-    ]
+    runs = [(mode, seed) for mode in modes for seed in seeds]
+    measured = {}
+    for number, (mode, seed) in enumerate(runs, 1):
+        logger.info("study: run %d of %d: %s, seed %d", number, len(runs), mode, seed)
+        measured[mode, seed] = _measured(arm(experiment, mode, seed), folder, shared)
+    results = [_arm_result(mode, seeds, [measured[mode, seed] for seed in seeds]) for mode in modes]
     files.write_json(folder / "study.json", [dataclasses.asdict(result) for result in results])
     return results
 
@@ -87,7 +100,6 @@ def arm_folder(folder: pathlib.Path, mode: str, seed: int) -> RunFolder:
 
 def _measured(experiment: Experiment, folder: pathlib.Path, shared: RunFolder | None) -> tuple[dict, float]:
     run_folder = arm_folder(folder, experiment.selection.mode, experiment.seed)
-    logger.info("study: %s, seed %d", experiment.selection.mode, experiment.seed)
     workspace = Workspace(experiment, run_folder)
     with run_folder.locked():
         if shared is not None and not run_folder.config.exists():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sjft_tf.config import Experiment
-from sjft_tf.serving import Card, DataRow
+from sjft_tf.serving import Card, Row
 from sjft_tf.workspace.versions import versions
 from sjft_tf.workspace.workspace import Workspace
 
@@ -16,7 +16,7 @@ def card_of(workspaces: Sequence[Workspace], test: dict | None) -> Card:
         workspaces: at least one.
         test: the figures of the model as in metrics.json; None: not measured.
     """
-    data: list[DataRow] = [
+    data: list[Row] = [
         {"role": role, "name": domain.name, "images": len(domain), "classes": len(domain.class_names)}
         for run in workspaces
         for role, domain in run.domains().items()

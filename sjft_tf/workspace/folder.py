@@ -1,7 +1,7 @@
 """Names of everything a run leaves on disk, who may write there, and what each artifact was made from.
 
 A run folder belongs to one experiment and to one process at a time. Every artifact carries, as `made_from`, the hash of
-its inputs; an artifact whose hash differs from the one expected now counts as absent, so that its stage makes it again.
+its inputs; an artifact whose hash differs from the one expected now counts as absent, so that its stage recomputes it.
 """
 
 import contextlib
@@ -125,25 +125,20 @@ class RunFolder:
     def load_json(self, path: pathlib.Path, made_from: str) -> dict[str, Any] | None:
         """The content of a JSON artifact with a `made_from` key, or None as in `load`."""
         value = self._read_json(path)
-        if value is None:
+        if value is not None and value.get("made_from") != made_from:
+            logger.info("%s was made from other inputs; it is recomputed", path.relative_to(self.path))
             return None
-        return value if self._is_current(path, str(value.get("made_from")), made_from) else None
+        return value
 
     def _read_json(self, path: pathlib.Path) -> dict[str, Any] | None:
         """The content of a JSON file, or None where it is absent or damaged (which is said)."""
         if not path.exists():
             return None
         try:
-            value: dict[str, Any] = files.read_json(path)
-        except InputError as error:
-            logger.warning("%s; it is recomputed", error)
+            return dict(files.read_json(path))
+        except (InputError, TypeError, ValueError) as error:
+            logger.warning("%s: %s; it is recomputed", path.name, error)
             return None
-        return value
-
-    def _is_current(self, path: pathlib.Path, found: str, expected: str) -> bool:
-        if found != expected:
-            logger.info("%s was made from other inputs; it is recomputed", path.relative_to(self.path))
-        return found == expected
 
     def record_stage(self, stage: str, made_from: str, seconds: float) -> None:
         """Note that a stage is done, and how long it took."""
@@ -169,11 +164,7 @@ class RunFolder:
         files.write_text(self.history, "".join(json.dumps(entry, allow_nan=False) + "\n" for entry in rounds))
 
     def read_history(self) -> list[dict[str, Any]]:
-        """One dictionary a completed round; empty where there is none.
-
-        Raises:
-            InputError: the file is damaged.
-        """
+        """One dictionary a completed round; an `InputError` where the file is damaged."""
         if not self.history.exists():
             return []
         try:

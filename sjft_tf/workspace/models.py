@@ -17,26 +17,20 @@ def initial_model(workspace: Workspace, strategy: tf.distribute.Strategy | None 
         workspace: the run's.
         strategy: whose devices it lives on; None: those of this process.
     """
-    experiment, source = workspace.experiment, workspace.source
-    settings = experiment.model
+    experiment, source, settings = workspace.experiment, workspace.source, dict(workspace.experiment.model)
     keras.utils.set_random_seed(experiment.seed)
     keras.mixed_precision.set_global_policy(precision(experiment.training))
     if strategy is None:
         strategy = tf.distribute.get_strategy() if devices.in_cluster() else devices.strategy()
     with strategy.scope():
         return joint_model(
-            settings.backbone,
+            settings.pop("backbone"),
             target_classes=len(workspace.target.class_names),
             source_classes=len(source.class_names) if source is not None else None,
-            weights=settings.weights,
             image_size=experiment.image_size,
-            width=settings.width,
-            alpha=settings.alpha,
-            stem=settings.stem,
-            bn=settings.bn,
-            bn_momentum=settings.bn_momentum,
             source_weight=experiment.training.source_loss_weight,
             iter_size=experiment.training.iter_size,
+            **settings,
         )
 
 

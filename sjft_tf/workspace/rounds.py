@@ -51,10 +51,7 @@ def save_round(folder: RunFolder, rounds: Rounds) -> None:
 
 
 def _is_whole(weights: pathlib.Path, digest: str) -> bool:
-    if not weights.exists():
-        logger.warning("%s is missing; it is recomputed", weights)
-        return False
-    whole = files.digest_of_file(weights) == digest
+    whole = weights.exists() and files.digest_of_file(weights) == digest
     if not whole:
-        logger.warning("%s is damaged; it is recomputed", weights)
+        logger.warning("%s is %s; it is recomputed", weights, "damaged" if weights.exists() else "missing")
     return whole

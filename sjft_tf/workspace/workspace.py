@@ -3,8 +3,7 @@
 import functools
 import logging
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from sjft_tf.config import DomainConfig, Experiment, differences, load_experiment
 from sjft_tf.descriptors import FilterBank, PooledFeatures
@@ -84,11 +83,7 @@ class Workspace:
         return self._open("source") if self.experiment.source and self.experiment.selection.mode != "none" else None
 
     def need_source(self) -> Domain:
-        """The source domain of a run that draws from it.
-
-        Raises:
-            InputError: the run draws nothing.
-        """
+        """The source domain; an `InputError` where the run draws nothing from it."""
         if self.source is None:
             raise InputError(
                 f"this run has selection.mode {self.experiment.selection.mode}, which searches no neighbors"
@@ -122,14 +117,13 @@ class Workspace:
             return Union([self._domain(part, f"{role}-{i}", class_names) for i, part in enumerate(config.union)])
         if config.synthetic is not None:
             return SyntheticImages(config.synthetic, image_size=self.experiment.image_size)
+        openers: dict[str, Callable[..., Domain]] = {
+            "folder": ImageFolder,
+            "table": functools.partial(ImageTable, root=config.root),
+            "tfrecords": TFRecordImages,
+            "tfds": functools.partial(TFDSImages, split=config.split or "", data_dir=config.data_dir),
+        }
+        (kind,) = (kind for kind in openers if getattr(config, kind) is not None)
         with watching(f"index {role}") as progress:
-            common: dict[str, Any] = {
-                "class_names": class_names, "cache": self.folder.scan(role), "progress": progress,
-            }  # fmt: skip
-            if config.folder is not None:
-                return ImageFolder(config.folder, **common)
-            if config.table is not None:
-                return ImageTable(config.table, root=config.root, **common)
-            if config.tfrecords is not None:
-                return TFRecordImages(config.tfrecords, **common)
-            return TFDSImages(config.tfds or "", split=config.split or "train", data_dir=config.data_dir, **common)
+            cache = self.folder.scan(role)
+            return openers[kind](getattr(config, kind), class_names=class_names, cache=cache, progress=progress)

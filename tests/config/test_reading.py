@@ -130,7 +130,7 @@ def test_a_key_of_earlier_versions_comes_with_what_to_do(old, new, message):
 
 def test_what_is_new_changes_nothing_where_it_is_not_given():
     e = parse_experiment(SAMPLE)
-    assert (e.retrieval.smoothing, e.retrieval.hubness, e.descriptor.divergence) == ("authors", "none", "kl")
+    assert (e.retrieval.smoothing, e.retrieval.hubness, e.descriptor.divergence) == (0.01, "none", "kl")
     assert (e.export.round, parse_experiment("target: {folder: a}\nsource: {folder: b}").retrieval.method) == (
         "last",
         "auto",

@@ -1,10 +1,10 @@
-"""AlexNet against a slow NumPy network with Caffe's own definitions, and the sizes of specification 1.2."""
+"""AlexNet against a slow NumPy network with Caffe's own definitions, and the published sizes of maps."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.descriptors import alexnet
+from sjft_tf.descriptors.alexnet import alexnet_responses
 from sjft_tf.errors import InputError
 from sjft_tf.models.weights import AlexNetWeights
 from sjft_tf.models.weights.alexnet import KERNEL_SHAPES
@@ -73,7 +73,7 @@ def slow_alexnet(image, weights):
 def test_responses_equal_a_slow_numpy_network(rng, layout, image_size):
     weights = draw_weights(layout)
     image = rng.uniform(0, 255, (image_size, image_size, 3))
-    outputs = alexnet(weights, image_size=image_size)(tf.constant(image[None], tf.float32))
+    outputs = alexnet_responses(tf.constant(image[None], tf.float32), weights)
     for name, expected in slow_alexnet(image, weights).items():
         atol = 1e-4 * np.abs(expected).max()
         np.testing.assert_allclose(outputs[name][0], expected, rtol=1e-4, atol=atol)
@@ -94,15 +94,15 @@ def test_responses_equal_a_slow_numpy_network(rng, layout, image_size):
     ],
 )
 def test_maps_have_the_published_sizes(layout, image_size, sides):
-    model = alexnet(draw_weights(layout), image_size=image_size)
+    outputs = alexnet_responses(tf.zeros((1, image_size, image_size, 3)), draw_weights(layout))
     kernels = [shape[-1] for shape in KERNEL_SHAPES[layout].values()]
-    shapes = [tuple(model.output[f"conv{i}"].shape[1:]) for i in range(1, 6)]
+    shapes = [tuple(outputs[f"conv{i}"].shape[1:]) for i in range(1, 6)]
     assert shapes == [(side, side, n) for side, n in zip(sides, kernels, strict=True)]
 
 
 def test_weights_that_end_too_early_are_refused():
     with pytest.raises(InputError, match="^the AlexNet weights hold conv1, conv2; conv3 is not among them$"):
-        alexnet(draw_weights("caffe", "conv2"), image_size=64, last="conv3")
+        alexnet_responses(tf.zeros((1, 64, 64, 3)), draw_weights("caffe", "conv2"), last="conv3")
 
 
 @pytest.mark.parametrize(
@@ -110,4 +110,4 @@ def test_weights_that_end_too_early_are_refused():
 )
 def test_images_too_small_for_a_layer_are_refused(image_size, message):
     with pytest.raises(InputError, match=message):
-        alexnet(draw_weights("caffe"), image_size=image_size)
+        alexnet_responses(tf.zeros((1, image_size, image_size, 3)), draw_weights("caffe"))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.descriptors import AlexNetBank, HistogramDescriber, alexnet, fit_bin_edges
+from sjft_tf.descriptors import AlexNetBank, HistogramDescriber, fit_bin_edges
+from sjft_tf.descriptors.alexnet import alexnet_responses
 from sjft_tf.errors import InputError
 from sjft_tf.models.weights import AlexNetWeights, save_alexnet_weights
 from sjft_tf.models.weights.alexnet import KERNEL_SHAPES
@@ -47,7 +48,7 @@ def images(rng):
 )
 def test_each_layer_is_a_group_of_the_networks_responses(weights, path, images, layers, numbers, tap):
     bank = AlexNetBank(path, layers=layers, tap=tap)
-    outputs = alexnet(weights, image_size=SIZE)(images)
+    outputs = alexnet_responses(images, weights)
     groups = bank.responses(images)
     assert len(groups) == len(numbers)
     for group, number in zip(groups, numbers, strict=True):
@@ -75,17 +76,6 @@ def test_a_constant_added_to_the_image_changes_no_conv1_descriptor(drawn_images,
     assert moved <= 1e-3 * counts[0].sum()  # responses within rounding of an edge
 
 
-def test_an_image_is_described_alike_whatever_stands_beside_it(drawn_images):
-    domain = drawn_images(np.random.default_rng(2).integers(0, 256, (7, SIZE, SIZE, 3), np.uint8))
-    bank = AlexNetBank()
-    edges = fit_bin_edges(domain, bank, image_size=SIZE, bins=5)
-    for batch_size in (1, 3, 8):
-        describer = HistogramDescriber(bank, edges, image_size=SIZE, batch_size=batch_size)
-        whole = describer.describe(domain)
-        for indices in ([6], [5, 2, 0], [3, 3, 1, 6]):
-            np.testing.assert_array_equal(describer.describe(domain, indices=np.array(indices)), whole[indices])
-
-
 def test_the_filters_of_the_package_are_small_and_of_alexnets_form(images):
     resource = importlib.resources.files("sjft_tf.descriptors") / "alexnet-tiny-imagenet.npz"
     assert len(resource.read_bytes()) < 1_500_000
@@ -100,7 +90,7 @@ def test_the_filters_of_the_package_are_small_and_of_alexnets_form(images):
             {name: arrays[f"{name}/bias"].astype(np.float32) for name in ("conv1", "conv2")},
         )
     responses = AlexNetBank().responses(images)
-    outputs = alexnet(stored, image_size=SIZE, last="conv2")(images)
+    outputs = alexnet_responses(images, stored, last="conv2")
     for group, name in zip(responses, ("conv1", "conv2"), strict=True):
         np.testing.assert_array_equal(group, np.moveaxis(outputs[name].numpy(), -1, 1))
     assert all(np.isfinite(group).all() and (group.numpy().std((0, 2, 3)) > 0).all() for group in responses)
@@ -119,7 +109,7 @@ def test_the_training_script_folds_what_it_trained_into_kernels_and_biases(rng):
     colors = rng.uniform(-100, 100, (2, script["CROP"], script["CROP"], 3)).astype(np.float32)  # blue first, centered
     normalized = keras.Model(trained.input, [trained.get_layer(name).output for name in ("bn1", "bn2")])(colors)
     images = (colors + np.float32([104.0, 116.7, 122.7]))[..., ::-1]
-    outputs = alexnet(script["folded"](trained), image_size=script["CROP"], last="conv2")(images)
+    outputs = alexnet_responses(images, script["folded"](trained), last="conv2")
     for expected, name in zip(normalized, ("conv1", "conv2"), strict=True):
         np.testing.assert_allclose(outputs[name], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 

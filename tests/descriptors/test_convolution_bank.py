@@ -71,6 +71,7 @@ def test_a_mean_taken_off_or_a_bias_moves_whole_maps_and_so_changes_no_descripto
         assert moved.any()
 
 
+@pytest.mark.arithmetic
 def test_in_batches_of_one_size_responses_depend_neither_on_place_nor_company(rng, path):
     """Batches of another size may round the luma kernels' responses otherwise."""
     bank, images = ConvolutionBank(path), rng.uniform(0, 255, (9, 17, 17, 3))

@@ -2,11 +2,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.descriptors import BinEdges, GaborBank, describe, fit_bin_edges
+from sjft_tf.descriptors import AlexNetBank, BinEdges, GaborBank, HistogramDescriber, engine, fit_bin_edges
 from sjft_tf.errors import InputError
 
 SIZE, DRAWN = 14, 16  # images of 16 pixels are not resized, only cut to the central 14
 SMALL = GaborBank(scales=2, orientations=3)
+
+
+def describe(domain, bank, edges, *, image_size=SIZE, **which):
+    return HistogramDescriber(bank, edges, image_size=image_size).describe(domain, **which)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +25,7 @@ def edges(target):
 
 @pytest.fixture(scope="module")
 def everything(target, edges):
-    return describe(target, SMALL, edges, image_size=SIZE)
+    return describe(target, SMALL, edges)
 
 
 class TwoSizes:
@@ -41,7 +45,7 @@ class TwoSizes:
 def test_descriptors_equal_a_slow_numpy_evaluation(slow, drawn_images, target):
     edges = fit_bin_edges(target, GaborBank(), image_size=SIZE, bins=8, fine_bins=100)
     source = drawn_images(target.images[:5] // 3)
-    counts = describe(source, GaborBank(), edges, image_size=SIZE)
+    counts = describe(source, GaborBank(), edges)
     slow_target, slow_source = (
         np.stack([slow.responses(image[1:-1, 1:-1] @ (0.299, 0.587, 0.114), 4, 6) for image in domain.images])
         for domain in (target, source)
@@ -59,21 +63,39 @@ def test_equal_mass_bins_hold_equal_shares_of_the_target(everything):
     np.testing.assert_allclose(everything.sum(0) / everything[:, 0].sum(), 0.25, atol=0.01)
 
 
-def test_the_size_of_batches_changes_nothing(target, edges, everything):
-    again = fit_bin_edges(target, SMALL, image_size=SIZE, bins=4, batch_size=3)
-    np.testing.assert_array_equal(again.edges, edges.edges)
-    np.testing.assert_array_equal(describe(target, SMALL, edges, image_size=SIZE, batch_size=1), everything)
+@pytest.mark.arithmetic
+@pytest.mark.parametrize("bank", [SMALL, GaborBank(), AlexNetBank(), AlexNetBank(layers="conv1", tap="post_relu")])
+@pytest.mark.parametrize("size", [40, 64])
+def test_an_image_is_computed_alike_to_the_bit_wherever_it_stands_and_whatever_beside_it(drawn_images, bank, size):
+    """On the responses themselves: a bin hides most of what rounding does to them."""
+    images = np.random.default_rng(2).integers(0, 256, (21, size, size, 3), np.uint8)
+    domain = drawn_images(images)  # a batch, and one of five images filled up
+    graph = engine.BatchGraph(lambda batch, n: bank.responses(batch)[-1][:n], image_size=size)
+
+    def responses(indices):
+        return np.concatenate([measured for _, measured in graph.batches(domain, np.array(indices))])
+
+    whole = responses(range(21))
+    for indices in ([20], [5, 2, 0, 20], [3, 3, 1, 6], np.random.default_rng(3).permutation(21)):
+        np.testing.assert_array_equal(responses(indices), whole[indices])
+
+
+@pytest.mark.arithmetic
+def test_a_part_of_a_domain_is_described_as_the_whole_is(target, edges, everything, drawn_images):
+    others = np.random.default_rng(4).integers(0, 256, (30, DRAWN, DRAWN, 3), np.uint8)
+    longer = drawn_images(np.concatenate([others, target.images]))
+    np.testing.assert_array_equal(describe(longer, SMALL, edges)[30:], everything)
 
 
 def test_indices_choose_and_order_the_images(target, edges, everything):
     chosen = np.array([6, 0, 3, 3])
-    np.testing.assert_array_equal(describe(target, SMALL, edges, image_size=SIZE, indices=chosen), everything[chosen])
-    assert describe(target, SMALL, edges, image_size=SIZE, indices=chosen[:0]).shape == (0, *everything.shape[1:])
+    np.testing.assert_array_equal(describe(target, SMALL, edges, indices=chosen), everything[chosen])
+    assert describe(target, SMALL, edges, indices=chosen[:0]).shape == (0, *everything.shape[1:])
 
 
 def test_groups_of_different_sizes_are_described_side_by_side(slow, target):
     edges = fit_bin_edges(target, TwoSizes(), image_size=SIZE, bins=5, fine_bins=64)
-    counts = describe(target, TwoSizes(), edges, image_size=SIZE)
+    counts = describe(target, TwoSizes(), edges)
     colors = np.float32(target.images[:, 1:-1, 1:-1]).transpose(0, 3, 1, 2)
     np.testing.assert_array_equal(edges.lower, [*colors.min((0, 2, 3)), colors[:, 1, ::2, ::2].min()])
     for image, found in zip(colors, counts, strict=True):
@@ -82,14 +104,15 @@ def test_groups_of_different_sizes_are_described_side_by_side(slow, target):
         np.testing.assert_array_equal(found[3:], slow.counts(image[1, ::2, ::2].reshape(1, -1), second))
 
 
-def test_progress_is_told_of_every_image(target):
+def test_progress_is_told_of_every_image(target, monkeypatch):
+    monkeypatch.setattr(engine, "BATCH", 4)
     told = []
 
     def tell(done, total):
         told.append((done, total))
 
-    edges = fit_bin_edges(target, TwoSizes(), image_size=SIZE, bins=2, batch_size=4, progress=tell)
-    describe(target, TwoSizes(), edges, image_size=SIZE, batch_size=4, progress=tell)
+    edges = fit_bin_edges(target, TwoSizes(), image_size=SIZE, bins=2, progress=tell)
+    describe(target, TwoSizes(), edges, progress=tell)
     assert told == [(4, 14), (7, 14), (11, 14), (14, 14), (4, 7), (7, 7)]
 
 
@@ -118,7 +141,7 @@ def test_maps_too_large_for_uint16_are_refused(target):
 
 def test_unusable_values_are_refused(target, edges, drawn_images):
     with pytest.raises(InputError, match="the bin edges have 12 channels; the filter bank has 4"):
-        describe(target, TwoSizes(), edges, image_size=SIZE)
+        describe(target, TwoSizes(), edges)
     with pytest.raises(InputError, match="number of bins is 1"):
         fit_bin_edges(target, SMALL, image_size=SIZE, bins=1)
     with pytest.raises(InputError, match="image size is 0"):

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.descriptors import FeatureDescriber
+from sjft_tf.descriptors import FeatureDescriber, engine
 from sjft_tf.errors import InputError
 
 SIZE, DRAWN = 14, 16  # images of 16 pixels are not resized, only cut to the central 14
 
 
-def describe_features(domain, extractor, *, indices=None, progress=None, **settings):
-    return FeatureDescriber(extractor, **settings).describe(domain, indices=indices, progress=progress)
+def describe_features(domain, extractor, *, image_size, indices=None, progress=None):
+    return FeatureDescriber(extractor, image_size=image_size).describe(domain, indices=indices, progress=progress)
 
 
 class MeanColor:
@@ -42,15 +42,17 @@ def by_hand(domain):
     return features / np.sqrt((features**2).sum(1, keepdims=True))
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 7, 16])
-def test_vectors_are_the_extractors_brought_to_unit_length(domain, batch_size):
-    found = describe_features(domain, MeanColor(), image_size=SIZE, batch_size=batch_size)
+@pytest.mark.parametrize("batch", [1, 3, 7, 16])
+def test_vectors_are_the_extractors_brought_to_unit_length(domain, batch, monkeypatch):
+    monkeypatch.setattr(engine, "BATCH", batch)
+    found = describe_features(domain, MeanColor(), image_size=SIZE)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, by_hand(domain), rtol=1e-6)
 
 
-def test_the_extractor_always_sees_full_batches(domain):
-    found = describe_features(domain, BatchMates(), image_size=SIZE, batch_size=4)  # 4, then 3 filled up
+def test_the_extractor_always_sees_full_batches(domain, monkeypatch):
+    monkeypatch.setattr(engine, "BATCH", 4)
+    found = describe_features(domain, BatchMates(), image_size=SIZE)  # 4, then 3 filled up
     np.testing.assert_array_equal(found, found[:1].repeat(7, 0))
     np.testing.assert_allclose(found[0, 0] / found[0, 1], 5, rtol=1e-6)
 
@@ -63,9 +65,10 @@ def test_indices_choose_and_order_the_images(domain):
     assert none.shape == (0, 4) and none.dtype == np.float32
 
 
-def test_progress_is_told_of_every_image(domain):
+def test_progress_is_told_of_every_image(domain, monkeypatch):
+    monkeypatch.setattr(engine, "BATCH", 4)
     told = []
-    describe_features(domain, MeanColor(), image_size=SIZE, batch_size=4, progress=lambda *now: told.append(now))
+    describe_features(domain, MeanColor(), image_size=SIZE, progress=lambda *now: told.append(now))
     assert told == [(4, 7), (7, 7)]
 
 

@@ -46,6 +46,7 @@ def test_brightness_alone_gives_no_response():
     assert abs(responses_of(GaborBank(), np.full((1, 16, 16, 3), 200.0))).max() < ATOL
 
 
+@pytest.mark.arithmetic
 def test_an_images_responses_do_not_depend_on_its_batch(rng):
     images = rng.uniform(0, 255, (9, 17, 17, 3))
     together = responses_of(GaborBank(), images)

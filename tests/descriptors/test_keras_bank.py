@@ -143,16 +143,16 @@ def test_mobilenets_low_layers_answer_as_its_weights_say(rng):
     np.testing.assert_allclose(first, expected, atol=1e-4)
 
 
+@pytest.mark.arithmetic
 @with_mobilenet
-def test_maps_do_not_depend_on_the_other_images_of_a_batch_nor_features_in_batches_of_one_size(rng):
+def test_in_batches_of_one_size_maps_and_features_depend_neither_on_place_nor_company(rng):
     size = 32
     model = mobilenet(size)
     bank, extractor = KerasBank(model, LOW), PooledFeatures(model)
-    images = rng.uniform(0, 255, (11, size, size, 3)).astype(np.float32)
-    whole = [group.numpy() for group in bank.responses(tf.constant(images))]
-    for rows in ([0], [3, 9], [10, 2, 5, 0, 1]):
-        for group, found in zip(whole, bank.responses(tf.constant(images[rows])), strict=True):
-            np.testing.assert_array_equal(found, group[rows])
-    whole, order = extractor.features(images).numpy(), rng.permutation(11)
-    np.testing.assert_array_equal(extractor.features(images[order]), whole[order])
-    np.testing.assert_array_equal(extractor.features(np.concatenate([images[:4], 0 * images[4:]]))[:4], whole[:4])
+    images, order = rng.uniform(0, 255, (11, size, size, 3)).astype(np.float32), rng.permutation(11)
+    for answer in (lambda images: [group.numpy() for group in bank.responses(tf.constant(images))],
+                   lambda images: [extractor.features(images).numpy()]):  # fmt: skip
+        moved, mixed = answer(images[order]), answer(np.concatenate([images[:4], 0 * images[4:]]))
+        for whole, *others in zip(answer(images), moved, mixed, strict=True):
+            np.testing.assert_array_equal(others[0], whole[order])
+            np.testing.assert_array_equal(others[1][:4], whole[:4])

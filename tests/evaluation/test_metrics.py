@@ -5,9 +5,9 @@ import numpy as np
 from sjft_tf.evaluation import (
     accuracy,
     best_round,
+    class_results,
     confusion_matrix,
     mean_class_accuracy,
-    most_confused,
     per_class_accuracy,
 )
 
@@ -35,12 +35,17 @@ def test_a_class_without_images_is_left_out_of_the_mean():
 def test_the_class_most_confused_with_is_that_of_a_loop(rng):
     confusion = rng.integers(0, 6, (9, 9))
     confusion[4] = np.eye(9, dtype=int)[4]  # without an error
-    wrong, times = most_confused(confusion)
-    for true, row in enumerate(confusion.tolist()):
+    confusion[5] = 0  # without an image
+    names = [f"class {i}" for i in range(9)]
+    for true, (row, result) in enumerate(zip(confusion.tolist(), class_results(confusion, names), strict=True)):
         others = [count for predicted, count in enumerate(row) if predicted != true]
-        assert times[true] == max(others)
+        assert (result.name, result.n_images, result.n_confused) == (names[true], sum(row), max(others))
+        assert result.accuracy == (row[true] / sum(row) if sum(row) else None)
         if max(others):
-            assert wrong[true] != true and row[wrong[true]] == max(others)
+            first = min(predicted for predicted, count in enumerate(row) if predicted != true and count == max(others))
+            assert result.confused_with == names[first]
+        else:
+            assert result.confused_with is None
 
 
 def test_the_best_round_is_the_earliest_of_the_highest_and_none_without_validation():

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
+from sjft_tf.evaluation import ClassResult
 from sjft_tf.reporting.results import (
-    ClassResult,
     averaged,
-    class_results,
     joined_curve,
     mean_class_standard_error,
     term_names,
@@ -38,12 +37,6 @@ def test_worst_classes_stops_at_the_count():
 def test_equally_bad_classes_of_equal_size_stay_in_class_order():
     swapped = np.array([[0, 2, 0], [0, 0, 2], [0, 0, 2]])
     assert [result.name for result in worst_classes(swapped, NAMES[:3])] == ["ant", "bee"]
-
-
-def test_every_class_with_images_has_a_result_and_a_perfect_one_no_confusion():
-    results = class_results(CONFUSION, NAMES)
-    assert [result.name for result in results] == ["ant", "bee", "cat", "elk"]
-    assert results[1] == ClassResult("bee", 5, 1.0, None, 0)
 
 
 def test_the_standard_error_of_one_class_is_the_binomial_one():

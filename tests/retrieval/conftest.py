@@ -37,14 +37,14 @@ def histograms(counts, smoothing):
     return p, np.log(p)
 
 
-def direct_divergences(target_counts, source_counts, weights, smoothing="authors"):
+def direct_divergences(target_counts, source_counts, weights, smoothing=0.01):
     """Eq. (1), one target image after the other, rounded to float64 at the end."""
     (p, log_p), (q, log_q) = (histograms(counts, smoothing) for counts in (target_counts, source_counts))
     rows = [((p[i] - q) * (log_p[i] - log_q)).sum(axis=2) @ np.longdouble(weights) for i in range(len(p))]
     return np.array(rows).astype(np.float64)
 
 
-def promised_errors(divergences, target_counts, source_counts, weights, smoothing="authors"):
+def promised_errors(divergences, target_counts, source_counts, weights, smoothing=0.01):
     """How far from these divergences a search may be, `[n, m]`."""
     means = [values.mean(axis=0) for values in histograms(target_counts, smoothing)]
     own = []
@@ -96,11 +96,11 @@ def assert_ranked():
 
 @pytest.fixture(scope="session")
 def assert_nearest(direct, promised):
-    """Against Eq. (1) by the authors' smoothing."""
+    """Against Eq. (1)."""
 
-    def check(table, targets, sources, weights):
-        divergences = direct(targets, sources, weights)
-        assert_ranks(table, divergences, promised(divergences, targets, sources, weights))
+    def check(table, targets, sources, weights, smoothing=0.01):
+        divergences = direct(targets, sources, weights, smoothing)
+        assert_ranks(table, divergences, promised(divergences, targets, sources, weights, smoothing))
 
     return check
 

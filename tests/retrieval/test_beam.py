@@ -111,19 +111,3 @@ def test_what_fails_always_is_an_error_that_says_why(tmp_path, sides, weights):
 def test_options_that_beam_does_not_know_are_refused(option, message):
     with pytest.raises(InputError, match=message):
         beam.pipeline_options("DirectRunner", [option])
-
-
-def test_merging_in_any_grouping_is_the_same(rng):
-    top, lists = (
-        beam.TopK(5),
-        [np.sort(part, axis=1) for part in np.split(rng.permuted(np.arange(240).reshape(4, 60), axis=1), 6, axis=1)],
-    )
-    whole = np.sort(np.concatenate(lists, axis=1), axis=1)[:, :5]
-    for cut in range(7):
-        parts = []
-        for group in (lists[:cut], lists[cut:]):
-            accumulator = top.create_accumulator()
-            for keys in group:
-                accumulator = top.add_input(accumulator, keys)
-            parts.append(accumulator)
-        np.testing.assert_array_equal(top.extract_output(top.merge_accumulators(parts)), whole)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.descriptors import GaborBank, describe, fit_bin_edges
+from sjft_tf import files
+from sjft_tf.config import RetrievalConfig
+from sjft_tf.descriptors import GaborBank, HistogramDescriber, fit_bin_edges
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval import HistogramMeasure, NeighborTable, find_neighbors, search_exact, symmetric_kl
+from sjft_tf.retrieval import HistogramMeasure, NeighborTable, find_neighbors, search_exact
 
 # images of 16 pixels are not resized, only cut to the central 14
 SETTINGS = {"depth": 8, "image_size": 14, "bins": 5, "smoothing": 0.25}
@@ -33,7 +35,8 @@ def edges(domains, colors):
 @pytest.fixture(scope="module")
 def divergences(domains, colors, edges, direct):
     """Of all pairs, from their descriptors."""
-    targets, sources = (describe(domain, colors(), edges, image_size=14) for domain in domains)
+    describer = HistogramDescriber(colors(), edges, image_size=14)
+    targets, sources = (describer.describe(domain) for domain in domains)
     assert (sources == 0).any()  # so that smoothing matters
     return direct(targets, sources, colors.channel_weights, SETTINGS["smoothing"])
 
@@ -103,9 +106,9 @@ def test_the_bank_is_gabors_unless_another_is_given(monkeypatch, domains):
         find_neighbors(*domains, depth=8, image_size=14)
 
 
-@pytest.mark.parametrize("function", [symmetric_kl, search_exact, HistogramMeasure, find_neighbors])
-def test_smoothing_is_the_authors_unless_another_is_given(function):
-    assert inspect.signature(function).parameters["smoothing"].default == "authors"
+@pytest.mark.parametrize("function", [search_exact, HistogramMeasure, find_neighbors])
+def test_smoothing_is_that_of_the_config_unless_another_is_given(function):
+    assert inspect.signature(function).parameters["smoothing"].default == RetrievalConfig().smoothing == 0.01
 
 
 @pytest.mark.parametrize(
@@ -184,16 +187,16 @@ def test_a_damaged_table_is_searched_again_with_a_warning(tmp_path, domains, col
         table = find_neighbors(*domains, bank=colors(), cache=tmp_path, **SETTINGS)
     assert_same(table, found.table)
     (message,) = (record.getMessage() for record in caplog.records)
-    assert message.startswith(f"{path} cannot be read: it is damaged") and message.endswith("; searching again")
+    assert message.startswith(f"{path} cannot be read: it is damaged") and message.endswith("; it is searched again")
     assert path.read_bytes() == whole.read_bytes()
 
 
 def test_a_table_under_another_ones_name_is_not_taken(tmp_path, domains, found, caplog):
     (path,) = found.cache.iterdir()
-    found.table.save(tmp_path / path.name, made_from="something else")
-    with caplog.at_level(logging.WARNING), pytest.raises(RuntimeError, match="at work"):
+    files.save_arrays(tmp_path / path.name, **found.table.arrays(), made_from="something else")
+    with caplog.at_level(logging.INFO), pytest.raises(RuntimeError, match="at work"):
         find_neighbors(*domains, bank=Idle(), cache=tmp_path, **SETTINGS)
-    assert f"{tmp_path / path.name} was made from 'something else'" in caplog.text
+    assert f"{tmp_path / path.name} was made from other inputs" in caplog.text
 
 
 def test_a_cache_that_cannot_be_written_is_refused_before_the_work(tmp_path, domains):

@@ -92,7 +92,11 @@ def test_negative_counts_are_refused(rng, draw, weights, side):
 def test_a_bank_decides_what_its_descriptors_are_compared_by(colors):
     measure = measure_for(colors(), divergence="hellinger", smoothing=0.5)
     assert isinstance(measure, HistogramMeasure)
-    assert measure.config() == ["hellinger", [1.0, 0.5, 0.5], 0.5]
+    assert (measure.divergence, measure.channel_weights.tolist(), measure.smoothing) == (
+        "hellinger",
+        [1.0, 0.5, 0.5],
+        0.5,
+    )
 
     class Pooled:
         n_features = 3

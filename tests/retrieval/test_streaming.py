@@ -68,8 +68,7 @@ def test_a_search_stopped_before_its_table_was_kept_searches_nothing_again(sides
     rest = Given(sides[1])
     assert_same(search_stream(sides[0], rest, measure, depth=12, state=state), search_exact(*sides, weights, depth=12))
     assert rest.given == []
-    state.remove()
-    state.remove()
+    state.path.unlink()
     search_stream(sides[0], rest, measure, depth=12, state=state)
     assert rest.given == [0, 10, 20, 30, 40]
 

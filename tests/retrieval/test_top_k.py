@@ -1,7 +1,6 @@
 """Keys against a sort of pairs, and lists kept under way against a sort of everything."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,8 +38,9 @@ def test_lists_are_the_head_of_a_sort_of_everything(seed, n, m, depth, width, va
     np.testing.assert_array_equal(resumed.sorted(), expected)
 
 
-@pytest.mark.parametrize("cut", [0, 3, 30, 60])
-def test_merged_lists_are_those_of_the_whole(rng, cut):
+def test_merging_in_any_grouping_is_the_same(rng):
     keys = rng.permuted(np.arange(240).reshape(4, 60), axis=1)
-    one, other = (np.sort(part, axis=1)[:, :5] for part in np.split(keys, [cut], axis=1))
-    np.testing.assert_array_equal(merge_keys(one, other, 5), np.sort(keys, axis=1)[:, :5])
+    lists = [np.sort(part, axis=1) for part in np.split(keys, 6, axis=1)]
+    for cut in range(1, 6):
+        parts = [merge_keys(group, depth=5) for group in (lists[:cut], lists[cut:])]
+        np.testing.assert_array_equal(merge_keys(iter(parts), depth=5), np.sort(keys, axis=1)[:, :5])

@@ -82,9 +82,7 @@ def test_a_new_export_replaces_all_of_the_old_one_and_nothing_else(joint_model, 
     assert not (tmp_path / "saved_model" / "1" / "stale").exists()
 
 
-def test_a_killed_export_leaves_whole_files_and_the_next_one_cleans_up(
-    joint_model, class_names, forked, tmp_path
-):
+def test_a_killed_export_leaves_whole_files_and_the_next_one_cleans_up(joint_model, class_names, forked, tmp_path):
     path, second = tmp_path / "export", tmp_path / "second.keras"
     export_classifier(joint_model(), path, class_names=class_names)
     joint_model().save(second)

@@ -130,7 +130,8 @@ def test_scann_by_config_has_a_certificate(sjft, tmp_path, config_text):
 def test_a_search_says_how_specific_its_lists_are(sjft, tmp_path, config_text, domains, caplog):
     found = search(sjft, tmp_path, config_text, "retrieval.max_k=5")
     bank = GaborBank()
-    matrix = symmetric_kl(*descriptors(bank, domains, 4), bank.channel_weights)  # 12 x 24: smaller than the sample
+    counts = descriptors(bank, domains, 4)
+    matrix = symmetric_kl(*counts, bank.channel_weights, smoothing=0.01)  # 12 x 24: smaller than the sample
     depth, labels = 2, domains[0].labels
     expected = Specificity.of(found["indices"], labels, len(domains[1]), depth=depth, divergences=matrix)
     told = Specificity(**json.loads((tmp_path / "run" / "retrieval.json").read_text())["specificity"])

@@ -124,7 +124,7 @@ def test_a_key_that_an_earlier_version_did_not_have_leaves_a_finished_run_valid(
 def test_a_run_folder_of_the_version_before_is_refused_with_a_reason(sjft, finished, tmp_path):
     path, run, _ = finished
     out = shutil.copytree(run, tmp_path / "run")
-    text = (out / "config.yaml").read_text().replace("  smoothing: authors\n", "  epsilon: 2.2204e-16\n")
+    text = (out / "config.yaml").read_text().replace("  smoothing: 0.01\n", "  epsilon: 2.2204e-16\n")
     (out / "config.yaml").write_text(text)
     result = sjft("run", path, "--out", out)
     assert result.exit_code == 2

@@ -75,7 +75,7 @@ print("equal")
 @pytest.mark.arithmetic
 def test_two_replicas_equal_one_device_and_refuse_uneven_pairs(image_folders):
     command = [sys.executable, "-c", PROGRAM, str(image_folders["target"]), str(image_folders["source"])]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     assert result.returncode == 0, result.stderr[-3000:]
     uneven, equal = result.stdout.splitlines()[-2:]
     assert equal == "equal"

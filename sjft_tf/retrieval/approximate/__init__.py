@@ -1,6 +1,5 @@
 """Approximate search: ScaNN over a compact embedding, re-ranked by the vectors of exact search, with a certificate."""
 
-from sjft_tf.retrieval.approximate.certificate import Certificate
 from sjft_tf.retrieval.approximate.search import ScannSearch, choose_method
 
-__all__ = ["Certificate", "ScannSearch", "choose_method"]
+__all__ = ["ScannSearch", "choose_method"]

@@ -26,6 +26,9 @@ _logger = logging.getLogger(__name__)
 _FIT_TARGETS, _FIT_SOURCES = 1024, 4096  # images of either side that the embedding is fitted on, at most
 _FIRST, _GROWTH, _DEEPEST = 1.15, 1.5, 10  # candidates: times depth at first, growth where recall is too low, the most
 
+_BUILT, _ASKED, _RANKED = 800, 0.17, 3.8  # see `choose_method`
+_WORTH = 2.0
+
 
 class ScannSearch:
     """A source that is indexed for a target, with its recall measured.
@@ -63,7 +66,10 @@ class ScannSearch:
     ) -> None:
         scann_operations()  # before hours of describing
         check_depth(depth)
-        _check(dimensions, min_recall)
+        if dimensions < 1:
+            raise InputError(f"dimensions is {dimensions}; it must be 1 or more")
+        if not 0 <= min_recall < 1:
+            raise InputError(f"min_recall is {min_recall}; it must be at least 0 and below 1")
         measure.check(targets, "target", targets)
         self._targets, self._source = targets, source
         rng = np.random.default_rng(0)
@@ -103,16 +109,30 @@ class ScannSearch:
         return rerank(self._targets, candidates, order, self.embedding.lift, sources, depth=depth)
 
 
-def choose_method(n_target: int, n_source: int, depth: int, *, hubness: str = "none") -> tuple[str, str]:
-    """ "exact" or "scann", whichever takes less time for these sizes, and why, in words for the log."""
-    return "exact", "no rule yet"
+def choose_method(n_target: int, n_source: int, depth: int, *, obstacle: str = "") -> tuple[str, str]:
+    """Exact or approximate search, by their time.
 
+    The time of an index, in units of an exact search for one target image: building takes `_BUILT` of them whatever the
+    number of targets (the certificate's exact lists and the embedding), and then each target `_ASKED` to be proposed
+    candidates and `_RANKED sqrt(depth / n_source)` to rank them, because the wider the lists, the more of the source a
+    group of targets proposes. Measured with Gabor descriptors, see docs/results/retrieval.md.
 
-def _check(dimensions: int, min_recall: float) -> None:
-    if dimensions < 1:
-        raise InputError(f"dimensions is {dimensions}; it must be 1 or more")
-    if not 0 <= min_recall < 1:
-        raise InputError(f"min_recall is {min_recall}; it must be at least 0 and below 1")
+    Args:
+        n_target: number of target images.
+        n_source: number of source images.
+        depth: neighbors of each target image.
+        obstacle: why there can be no index, if so.
+
+    Returns:
+        "scann" where that is at least twice as fast, since it may miss neighbors, else "exact"; and why, in words.
+    """
+    if obstacle:
+        return "exact", obstacle
+    each = _ASKED + _RANKED * math.sqrt(min(1, depth / n_source))
+    gain = n_target / (_BUILT + each * n_target)
+    sizes = f"{depth:,} neighbors of {n_target:,} target images among {n_source:,} source images"
+    method, relation = ("scann", "at least") if gain >= _WORTH else ("exact", "less than")
+    return method, f"an index would be {gain:.1f} times as fast, {relation} {_WORTH:g}, for {sizes}"
 
 
 def _rooms(

@@ -1,6 +1,5 @@
 """What ends a round: a look at every target image, and the hard ones may borrow more."""
 
-import logging
 from typing import Any
 
 import keras
@@ -11,8 +10,6 @@ from sjft_tf.errors import InputError
 from sjft_tf.inference import predict
 from sjft_tf.selection import Selection, entropy
 from sjft_tf.training.callbacks.plain import plain_model
-
-logger = logging.getLogger(__name__)
 
 
 class NeighborExpansion(keras.callbacks.Callback):
@@ -65,12 +62,6 @@ class NeighborExpansion(keras.callbacks.Callback):
             )
         self.correct = probabilities.argmax(axis=-1) == self.target.labels
         found = self.selection.advance(self.entropies, self.correct)
-        reachable = self.selection.reachable
-        logger.info(
-            "after round %d: of %d target images %d wrong, %d uncertain, %d settled%s",
-            self.selection.round, len(self.target), found.n_wrong, found.n_uncertain, found.n_settled,
-            f"; {reachable} source images now in reach" if reachable else "",
-        )  # fmt: skip
         if logs is not None:
             logs["wrong"], logs["uncertain"], logs["settled"] = found.n_wrong, found.n_uncertain, found.n_settled
-            logs["reachable"] = reachable
+            logs["reachable"] = self.selection.reachable

@@ -41,7 +41,8 @@ def training_state(model: keras.Model, selection: Selection) -> dict[str, np.nda
         model: see `build_variables`. Under a strategy of several workers, all of them must call this.
         selection: the one that its data are drawn by.
     """
-    state = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
+    with model.distribute_strategy.scope():
+        state = {name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()}
     return state | {f"selection/{name}": array for name, array in selection.state().items()}
 
 

@@ -43,9 +43,9 @@ def fit_workers(
     )  # fmt: skip
     step = step_function(model)
     model.stop_training = False
-    with model.distribute_strategy.scope():
-        calls.on_train_begin()
-        for epoch in range(first_epoch(callbacks, otherwise=0), epochs):
+    calls.on_train_begin()
+    for epoch in range(first_epoch(callbacks, otherwise=0), epochs):
+        with model.distribute_strategy.scope():
             model.reset_metrics()
             calls.on_epoch_begin(epoch)
             batches = replica_batches(model.distribute_strategy, data)
@@ -56,10 +56,10 @@ def fit_workers(
                 if model.stop_training:
                     break
             logs: dict[str, Any] = dict(model.get_metrics_result())
-            calls.on_epoch_end(epoch, logs)
-            if model.stop_training:
-                break
-        calls.on_train_end()
+        calls.on_epoch_end(epoch, logs)  # outside of the scope, where the plain model can predict
+        if model.stop_training:
+            break
+    calls.on_train_end()
     return model.history
 
 

@@ -5,6 +5,7 @@ import keras
 from sjft_tf.domains import Domain, image_batches
 from sjft_tf.images import center_view
 from sjft_tf.models import recalibrate_batch_normalization
+from sjft_tf.training.callbacks.plain import plain_model
 
 
 class BatchNormalizationRecalibration(keras.callbacks.Callback):
@@ -27,4 +28,7 @@ class BatchNormalizationRecalibration(keras.callbacks.Callback):
         views = image_batches(
             self.target, lambda image: center_view(image, self.image_size), batch_size=self.batch_size
         )
-        recalibrate_batch_normalization(self.model, views)
+        plain = plain_model(self)
+        recalibrate_batch_normalization(plain, views)
+        if plain is not self.model:
+            self.model.set_weights(plain.get_weights())

@@ -57,13 +57,13 @@ def measured(exact: np.ndarray, search: Callable[[], NeighborTable]) -> tuple[fl
     return float(recalls(np.sort(found.indices, axis=1), exact).mean()), seconds
 
 
-def curve(search: ScannSearch, targets: np.ndarray, sources: np.ndarray, exact: np.ndarray) -> list[list[float]]:
+def curve(search: ScannSearch, n_source: int, exact: np.ndarray) -> list[list[float]]:
     """Number of candidates, recall and seconds."""
     depth, certificate, points = exact.shape[1], search.certificate, []
     for share in SHARES:
-        candidates = min(int(share * depth), len(sources))
+        candidates = min(int(share * depth), n_source)
         search.certificate = dataclasses.replace(certificate, candidates=candidates)
-        points.append([candidates, *measured(exact, lambda: search.table())])
+        points.append([candidates, *measured(exact, search.table)])
     search.certificate = certificate
     return points
 
@@ -113,7 +113,7 @@ def main() -> None:
     speedup, spread = measuring.ratio(seconds["exact"], seconds["scann"])
     built, _ = measuring.ratio(seconds["exact"], seconds["scann"] + build_seconds)
     exact = tables["exact"].indices
-    points = [] if given.many or given.alexnet else curve(search, targets, sources, exact)
+    points = [] if given.many or given.alexnet else curve(search, len(sources), exact)
     for candidates, recall, spent in points:
         print(f"{candidates:6d} candidates   recall@{depth} {recall:.4f}   {spent:7.2f} s")
     if given.picture and points:

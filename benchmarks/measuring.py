@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def domains(given: argparse.Namespace) -> tuple[Domain, Domain]:
     """Target and source: the folders, or drawn images for a quick run."""
     if given.small:
-        return SyntheticImages("target", per_class=8), SyntheticImages("source", per_class=32)
+        return SyntheticImages("target", per_class=8), SyntheticImages("source", per_class=36)
     return ImageFolder(given.target), ImageFolder(given.source)
 
 

@@ -30,8 +30,8 @@ def mean_class_standard_error(confusion: np.ndarray) -> float:
 
 
 def term_names(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The terms of the objective whose loss the history has, in its order: "target", "source", ..."""
-    losses = [key for entry in history for key, value in entry.items() if key.endswith("_loss") and value is not None]
+    """The terms of the objective that the history has a loss of, if no finite one, in its order: "target", "source", ..."""
+    losses = [key for entry in history for key in entry if key.endswith("_loss")]
     return [key.removesuffix("_loss") for key in dict.fromkeys(losses)]
 
 

@@ -12,7 +12,7 @@ SIZE = 32
 
 
 def drawn(part: str, **arguments) -> SyntheticImages:
-    per_class = 16 if part == "source" else 4
+    per_class = 12 if part == "source" else 4
     return SyntheticImages(part, **{"image_size": SIZE, "per_class": per_class, **arguments})
 
 
@@ -91,7 +91,7 @@ def test_views_cut_from_the_image_without_resampling_it(source):
 
 def test_shapes_of_all_classes_cover_the_same_area_on_average():
     # In the painted style the figure is bright; half way between the two levels tells it from the ground.
-    domain = drawn("source", per_class=80, image_size=40)
+    domain = drawn("source", per_class=60, image_size=40)
     painted = domain.styles == domain.style_names.index("painted")
     gray = luma(pixels(domain)[painted])
     middle = (gray.max(axis=(1, 2)) + gray.min(axis=(1, 2))) / 2
@@ -122,7 +122,7 @@ def test_no_tint_changes_the_luma(source):
     ("arguments", "message"),
     [
         ({"part": "train"}, "synthetic part is 'train'; it must be one of target, validation, test, source"),
-        ({"part": "source", "per_class": 12}, "per_class is 12; it must be a multiple of the part's 8 styles"),
+        ({"part": "source", "per_class": 8}, "per_class is 8; it must be a multiple of the part's 6 styles"),
         ({"part": "target", "image_size": 8}, "image_size is 8; shapes need 16 or more"),
     ],
 )

@@ -22,7 +22,7 @@ def history_entry(number: int, mode: str, validated: bool) -> dict:
     return {
         "round": number, "k_min": 50, "k_mean": 50.0 + 80 * number, "k_max": 50 + 200 * number,
         "reachable": 0 if mode == "none" else 1234 + 1000 * number,
-        "target_loss": 1.5, "source_loss": None if mode == "none" else 4.5,
+        "target_loss": 1.5, **({} if mode == "none" else {"source_loss": 4.5}),
         "target_accuracy": 0.6, "source_accuracy": None if mode == "none" else 0.2,
         "val_mean_class_accuracy": 0.31 + 0.05 * number if validated else None, "seconds": 12.5,
         "loss_curve": curve,

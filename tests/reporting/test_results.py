@@ -80,5 +80,5 @@ def test_averaging_keeps_a_short_curve_and_takes_means_of_equal_parts_of_a_long_
 
 
 def test_terms_are_those_whose_loss_some_round_has():
-    history = [{"target_loss": 1.0, "source_loss": None, "loss_curve": {}}, {"target_loss": 1.0, "rotation_loss": 0.5}]
+    history = [{"target_loss": None, "loss_curve": {}}, {"target_loss": 1.0, "rotation_loss": 0.5}]
     assert term_names(history) == ["target", "rotation"]

@@ -41,7 +41,7 @@ CASES = {
     "an unknown backbone": lambda t: (["model.backbone=resnet18"], t / "run", "did you mean 'resnet"),
     "missing weights": lambda t: ([f"model.weights={t / 'w.npz'}"], t / "run", "w.npz"),
     "weights of another net": lambda t: ([f"model.weights={_foreign_weights(t)}"], t / "run", "foreign.npz"),
-    "an odd batch": lambda t: (["training.batch_size=5"], t / "run", "must be even"),
+    "an odd batch": lambda t: (["training.batch_size=5"], t / "run", "it must be a multiple of 2"),
 }  # fmt: skip
 
 

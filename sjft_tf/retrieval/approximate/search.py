@@ -26,9 +26,6 @@ _logger = logging.getLogger(__name__)
 _FIT_TARGETS, _FIT_SOURCES = 1024, 4096  # images of either side that the embedding is fitted on, at most
 _FIRST, _GROWTH, _DEEPEST = 1.15, 1.5, 10  # candidates: times depth at first, growth where recall is too low, the most
 
-_BUILT, _ASKED, _RANKED = 800, 0.17, 3.8  # see `choose_method`
-_WORTH = 2.0
-
 
 class ScannSearch:
     """A source that is indexed for a target, with its recall measured.
@@ -45,7 +42,6 @@ class ScannSearch:
 
     Attributes:
         certificate: what the recall is.
-        embedding: of both sides, for the index.
 
     Raises:
         InputError: ScaNN cannot be imported, the descriptors do not belong to the measure, a value is out of range, the
@@ -79,60 +75,26 @@ class ScannSearch:
         first = source.at(np.sort(rng.permutation(len(source))[:_FIT_SOURCES]))
         measure.check(first, "source", targets)
         vectors, self._held = _rooms(source, first, dimensions, memory_gb)
-        self.embedding = fit_embedding(targets[fitted], first, measure.lift(targets), dimensions=dimensions)
+        self._embedding = fit_embedding(targets[fitted], first, measure.lift(targets), dimensions=dimensions)
         exact = ExactSearch(targets[sampled], measure, depth=min(depth, len(source)))
-        vectors = vectors[:, : self.embedding.dimensions]
+        vectors = vectors[:, : self._embedding.dimensions]
         for start, descriptors in source.blocks(progress=progress):
             exact.add(start, descriptors)
             rows = slice(start, start + len(descriptors))
-            vectors[rows] = self.embedding.sources(descriptors)
+            vectors[rows] = self._embedding.sources(descriptors)
             if self._held is not None:
                 self._held[rows] = descriptors
         self._index = ScannIndex(np.ascontiguousarray(vectors), leaves_for(len(vectors)))
-        queries = self.embedding.targets(targets[sampled])
+        queries = self._embedding.targets(targets[sampled])
         self.certificate = _certify(self._index, queries, exact.table(), len(source), len(targets), min_recall)
 
     def table(self) -> NeighborTable:
         """The nearest of the proposed source images, with the divergences of exact search but for rounding."""
-        queries = self.embedding.targets(self._targets)
-        return self.rank(queries, self._index.search(queries, self.certificate.candidates))
-
-    def rank(self, queries: np.ndarray, candidates: np.ndarray) -> NeighborTable:
-        """The nearest of any candidates.
-
-        Args:
-            queries: `[n_target, d]` float32, the embedded targets.
-            candidates: `[n_target, c]` int64, ascending in each row, whoever proposes them; at least `depth`.
-        """
+        queries = self._embedding.targets(self._targets)
+        candidates = self._index.search(queries, self.certificate.candidates)
         sources = self._source.at if self._held is None else self._held.__getitem__
         order, depth = near_each_other(queries), self.certificate.depth
-        return rerank(self._targets, candidates, order, self.embedding.lift, sources, depth=depth)
-
-
-def choose_method(n_target: int, n_source: int, depth: int, *, obstacle: str = "") -> tuple[str, str]:
-    """Exact or approximate search, by their time.
-
-    The time of an index, in units of an exact search for one target image: building takes `_BUILT` of them whatever the
-    number of targets (the certificate's exact lists and the embedding), and then each target `_ASKED` to be proposed
-    candidates and `_RANKED sqrt(depth / n_source)` to rank them, because the wider the lists, the more of the source a
-    group of targets proposes. Measured with Gabor descriptors, see docs/results/retrieval.md.
-
-    Args:
-        n_target: number of target images.
-        n_source: number of source images.
-        depth: neighbors of each target image.
-        obstacle: why there can be no index, if so.
-
-    Returns:
-        "scann" where that is at least twice as fast, since it may miss neighbors, else "exact"; and why, in words.
-    """
-    if obstacle:
-        return "exact", obstacle
-    each = _ASKED + _RANKED * math.sqrt(min(1, depth / n_source))
-    gain = n_target / (_BUILT + each * n_target)
-    sizes = f"{depth:,} neighbors of {n_target:,} target images among {n_source:,} source images"
-    method, relation = ("scann", "at least") if gain >= _WORTH else ("exact", "less than")
-    return method, f"an index would be {gain:.1f} times as fast, {relation} {_WORTH:g}, for {sizes}"
+        return rerank(self._targets, candidates, order, self._embedding.lift, sources, depth=depth)
 
 
 def _rooms(

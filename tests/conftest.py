@@ -21,6 +21,13 @@ from sjft_tf import files
 from sjft_tf.cli import main
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Of the tests that depend on arithmetic, which run three times, only the files are imported that have any."""
+    if config.option.markexpr == "arithmetic" and collection_path.match("test_*.py"):
+        return "mark.arithmetic" not in collection_path.read_text("utf-8") or None
+    return None
+
+
 def pytest_collection_modifyitems(config, items):
     """With several workers a file's tests stay together, for its fixtures' sake; so do all that look at `finished`."""
     if config.pluginmanager.hasplugin("xdist"):

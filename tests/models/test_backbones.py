@@ -1,7 +1,5 @@
 """Trunks by name: scaling against Keras' own preprocess_input, arguments, and the messages for what cannot be built."""
 
-import subprocess
-import sys
 import urllib.error
 
 import keras
@@ -130,9 +128,9 @@ assert all(layer.synchronized for layer in trunk.layers if isinstance(layer, ker
 """
 
 
-def test_batch_statistics_on_two_replicas_are_those_of_the_whole_batch():
-    done = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-2000:]
+def test_batch_statistics_on_two_replicas_are_those_of_the_whole_batch(forked):
+    done = forked(TWO_REPLICAS)
+    assert done.wait() == 0, done.errors[-2000:]
 
 
 def test_every_batch_normalization_has_the_momentum_asked_for():

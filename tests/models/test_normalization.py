@@ -1,8 +1,5 @@
 """Batch normalization by domain against two plain passes, and population statistics against NumPy's over all images."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -230,6 +227,6 @@ compare("recalibrated in scope")
 """
 
 
-def test_two_replicas_normalize_and_recalibrate_as_one_device():
-    done = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-3000:]
+def test_two_replicas_normalize_and_recalibrate_as_one_device(forked):
+    done = forked(TWO_REPLICAS)
+    assert done.wait() == 0, done.errors[-3000:]

@@ -4,6 +4,7 @@ import json
 import pathlib
 import random
 import re
+import shutil
 import signal
 import time
 
@@ -24,8 +25,15 @@ def config(tmp_path_factory, config_text):
 
 
 @pytest.fixture(scope="module")
-def unharmed(config, sjft):
-    out = config.parent / "unharmed"
+def searched(config, sjft):
+    """A run whose neighbor table is there."""
+    assert sjft("search", config, "--out", config.parent / "searched").exit_code == 0
+    return config.parent / "searched"
+
+
+@pytest.fixture(scope="module")
+def unharmed(config, searched, sjft):
+    out = shutil.copytree(searched, config.parent / "unharmed")
     assert sjft("train", config, "--out", out).exit_code == 0
     return out
 
@@ -58,9 +66,8 @@ def run_and_kill(training, checkpoint: pathlib.Path, dice: random.Random) -> int
     return training.wait()
 
 
-@pytest.mark.arithmetic
-def test_ten_kills_at_random_moments_change_no_bit(config, unharmed, forked, trained_weights):
-    out, dice, statuses = config.parent / "killed", random.Random(7), []
+def test_ten_kills_at_random_moments_change_no_bit(config, searched, unharmed, forked, trained_weights):
+    out, dice, statuses = shutil.copytree(searched, config.parent / "killed"), random.Random(7), []
     while statuses.count(-signal.SIGKILL) < 10:
         training = forked(TRAIN, "train", config, "--out", out)
         statuses.append(run_and_kill(training, RunFolder(out).checkpoint, dice))
@@ -77,7 +84,7 @@ def test_ten_kills_at_random_moments_change_no_bit(config, unharmed, forked, tra
 def test_sigterm_saves_the_steps_done_and_ends_with_its_own_code(config, forked):
     out = config.parent / "preempted"
     checkpoint = RunFolder(out).checkpoint
-    settings = ("training.steps_per_round=1000000", "training.checkpoint_every=50")
+    settings = ("training.steps_per_round=1000000", "training.checkpoint_every=5", "selection.mode=none")
     sets = (part for setting in settings for part in ("--set", setting))
     training = forked(TRAIN, "train", config, "--out", out, *sets)
     while not checkpoint.exists() and training.wait(0.01) is None:
@@ -89,4 +96,4 @@ def test_sigterm_saves_the_steps_done_and_ends_with_its_own_code(config, forked)
     assert checkpoint.stat().st_mtime_ns > asked
     with np.load(checkpoint) as saved:
         position = json.loads(str(saved["position"]))
-    assert position["round"] == 0 and position["step"] >= 50
+    assert position["round"] == 0 and position["step"] >= 5

@@ -1,8 +1,5 @@
 """A checkpoint brings back everything that a step changes, or nothing; a script that is killed resumes to the same bits."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -79,10 +76,9 @@ for name, kills in (("straight", []), ("killed", [3, 2, 4, 6, 1])):
 
 
 @pytest.mark.arithmetic
-def test_a_script_that_is_killed_at_any_step_and_started_again_ends_in_the_same_bits(tmp_path, image_folders):
-    command = [sys.executable, "-c", SCRIPT, tmp_path, image_folders["target"], image_folders["source"]]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=1200)
-    assert result.returncode == 0, result.stderr[-3000:]
+def test_a_script_that_is_killed_at_any_step_and_started_again_ends_in_the_same_bits(forked, tmp_path, image_folders):
+    starts = forked(SCRIPT, tmp_path, image_folders["target"], image_folders["source"])
+    assert starts.wait() == 0, starts.errors[-3000:]
     with np.load(tmp_path / "straight.npz.end.npz") as one, np.load(tmp_path / "killed.npz.end.npz") as other:
         assert one.files == other.files and int(one["r"]) == 3
         assert one["history/loss"].shape == (3,) and one["curve/step"].tolist() == [1, 2, 3, 4, 5]

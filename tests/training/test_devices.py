@@ -3,9 +3,6 @@
 In a process of its own, because devices are set before TensorFlow starts.
 """
 
-import subprocess
-import sys
-
 import pytest
 
 # What replicas change is the order of sums, which moves each by some units in the last place (1.2e-7 of its size, over some
@@ -73,10 +70,9 @@ print("equal")
 
 
 @pytest.mark.arithmetic
-def test_two_replicas_equal_one_device_and_refuse_uneven_pairs(image_folders):
-    command = [sys.executable, "-c", PROGRAM, str(image_folders["target"]), str(image_folders["source"])]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=1200)
-    assert result.returncode == 0, result.stderr[-3000:]
-    uneven, equal = result.stdout.splitlines()[-2:]
+def test_two_replicas_equal_one_device_and_refuse_uneven_pairs(forked, image_folders):
+    compared = forked(PROGRAM, image_folders["target"], image_folders["source"])
+    assert compared.wait() == 0, compared.errors[-3000:]
+    uneven, equal = compared.output.splitlines()[-2:]
     assert equal == "equal"
     assert "does not split into equal numbers of target and source images on 2 replicas" in uneven

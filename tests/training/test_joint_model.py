@@ -1,8 +1,5 @@
 """The joint model: heads over shared features, float32 logits, and classifiers that plain Keras loads."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -181,7 +178,7 @@ assert not [name for name in sys.modules if name.startswith("sjft_tf")]
 """
 
 
-def test_saved_classifiers_load_in_plain_keras_and_answer_the_same(images, tmp_path):
+def test_saved_classifiers_load_in_plain_keras_and_answer_the_same(forked, images, tmp_path):
     image = keras.Input((32, 32, 3))
     models = {mode: keras.Model(image, scaled(image, mode)) for mode in ("torch", "caffe")}
     for backbone, choices in (("resnet18v2", {"width": 1 / 16, "stem": "small"}), ("mobilenetv2", {"alpha": 0.35})):
@@ -191,9 +188,8 @@ def test_saved_classifiers_load_in_plain_keras_and_answer_the_same(images, tmp_p
     for name, single in models.items():
         single.save(tmp_path / f"{name}.keras")
         np.savez(tmp_path / f"{name}.npz", images=images, logits=single(images))
-    command = [sys.executable, "-c", PLAIN_KERAS, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
+    done = forked(PLAIN_KERAS, tmp_path)
+    assert done.wait() == 0, done.errors[-2000:]
 
 
 def test_a_trunk_of_ones_own_with_features_or_a_map_keeps_its_layers_and_weights(images):
@@ -277,7 +273,7 @@ assert {"target_mean_loss", "source_accuracy"} < set(history)
 
 
 @pytest.mark.parametrize("bn", ["mixed", "per_domain"])
-def test_a_saved_joint_model_is_trained_on_in_another_process(bn, images, tmp_path):
+def test_a_saved_joint_model_is_trained_on_in_another_process(bn, forked, images, tmp_path):
     keras.utils.set_random_seed(0)
     model = joint_model("resnet10v2", target_classes=3, source_classes=5, source_weight=3, bn=bn, iter_size=2, **TINY)
     model.compile(caffe_sgd(0.01, head_learning_rate=2.0))
@@ -292,5 +288,5 @@ def test_a_saved_joint_model_is_trained_on_in_another_process(bn, images, tmp_pa
     model.save(tmp_path / "joint.keras")
     logits = {name: np.array(values) for name, values in model(rows).items()}
     np.savez(tmp_path / "arrays.npz", images=rows, loss=fit(), **logits)
-    done = subprocess.run([sys.executable, "-c", RELOADED, str(tmp_path)], capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr[-2000:]
+    done = forked(RELOADED, tmp_path)
+    assert done.wait() == 0, done.errors[-2000:]

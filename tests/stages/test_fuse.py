@@ -117,7 +117,7 @@ def refusal(sjft, *arguments) -> str:
     ("change", "message"),
     [
         (("image_size: 16\n", "image_size: 32\n"), "image_size is 16 in {run} and 32 in {copy}"),
-        (("  rounds: 2\n", "  rounds: 3\n"), "{copy} has 0 of 3 rounds complete; run `sjft-tf run`"),
+        (("  rounds: 2\n", "  rounds: 3\n"), "{copy} has 2 of 3 rounds complete; run `sjft-tf run`"),
         (("{target}\n", "{source}\n"), "the number of classes is 3 in {run} and 4 in {copy}"),
         (("{target}\n", "{renamed}\n"), "class 0 is 'ash' in {run} and 'asp' in {copy}"),
     ],

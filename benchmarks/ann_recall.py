@@ -2,8 +2,7 @@
 
 Both start from descriptors in memory. Exact search lifts, multiplies and ranks all pairs; the approximate one has been
 built (the time is told apart), embeds the targets, asks the index for candidates, and ranks those by the vectors of exact
-search. `speedup` is without building, `speedup_built` with it. Curve: by number of candidates, and FAISS IVF-PQ on the same
-embedding by number of lists probed, its 2.5 depth candidates ranked in the same way; `--picture` draws them.
+search. `speedup` is without building, `speedup_built` with it. Curve: by number of candidates; `--picture` draws it.
 
     python benchmarks/ann_recall.py --target FOLDER --source FOLDER --cache gabor.npz --picture curves.png
     python benchmarks/ann_recall.py --target FOLDER --source FOLDER --cache gabor.npz --many
@@ -16,7 +15,6 @@ import pathlib
 import time
 from collections.abc import Callable, Iterator
 
-import faiss
 import matplotlib.figure
 import measuring
 import numpy as np
@@ -28,7 +26,6 @@ DEPTH, RECALL = 850, 0.99
 MANY_TARGETS = 12_000  # of the source's own images
 OF_ALEXNET = 10_000  # source images
 SHARES = (1.0, 1.1, 1.2, 1.4, 1.8, 2.5)  # candidates, as multiples of the depth
-PROBES = (8, 16, 32, 64, 128)
 
 
 class InMemory:
@@ -60,45 +57,26 @@ def measured(exact: np.ndarray, search: Callable[[], NeighborTable]) -> tuple[fl
     return float(recalls(np.sort(found.indices, axis=1), exact).mean()), seconds
 
 
-def curves(
-    search: ScannSearch, targets: np.ndarray, sources: np.ndarray, exact: np.ndarray
-) -> dict[str, list[list[float]]]:
-    """Number of candidates or probes, recall and seconds, by name."""
+def curve(search: ScannSearch, n_source: int, exact: np.ndarray) -> list[list[float]]:
+    """Number of candidates, recall and seconds."""
     depth, certificate, points = exact.shape[1], search.certificate, []
     for share in SHARES:
-        candidates = min(int(share * depth), len(sources))
+        candidates = min(int(share * depth), n_source)
         search.certificate = dataclasses.replace(certificate, candidates=candidates)
-        points.append([candidates, *measured(exact, lambda: search.table())])
+        points.append([candidates, *measured(exact, search.table)])
     search.certificate = certificate
-    queries, vectors = search.embedding.targets(targets), search.embedding.sources(sources)
-    parts = max(parts for parts in range(1, 33) if vectors.shape[1] % parts == 0)
-    index = faiss.index_factory(
-        vectors.shape[1], f"IVF{4 * int(np.sqrt(len(vectors)))},PQ{parts}x8", faiss.METRIC_INNER_PRODUCT
-    )
-    index.train(vectors)
-    index.add(vectors)
-
-    def by_faiss() -> NeighborTable:
-        proposed = index.search(queries, min(int(SHARES[-1] * depth), len(sources)))[1]
-        return search.rank(queries, _filled(proposed, len(sources)))
-
-    of_faiss = []
-    for probes in PROBES:
-        index.nprobe = probes
-        of_faiss.append([probes, *measured(exact, by_faiss)])
-    return {"ScaNN": points, "FAISS IVF-PQ": of_faiss}
+    return points
 
 
-def draw(curves: dict[str, list[list[float]]], exact_seconds: float, path: pathlib.Path) -> None:
+def draw(points: list[list[float]], exact_seconds: float, path: pathlib.Path) -> None:
     """Recall against seconds, with exact search as a line."""
     figure = matplotlib.figure.Figure((7, 4.2), layout="constrained")
     axes = figure.subplots()
-    for (name, points), marker in zip(curves.items(), "os", strict=True):
-        _, recall, seconds = zip(*points, strict=True)
-        axes.plot(seconds, recall, marker=marker, label=name)
+    _, recall, seconds = zip(*points, strict=True)
+    axes.plot(seconds, recall, marker="o", label="ScaNN")
     axes.axvline(exact_seconds, color="gray", linestyle="--", label="exact search")
     axes.axhline(RECALL, color="gray", linewidth=0.8, linestyle=":")
-    axes.set(xscale="log", xlabel="seconds for all target images", ylabel=f"recall@{DEPTH}")
+    axes.set(xlabel="seconds for all target images", ylabel=f"recall@{DEPTH}")
     axes.legend()
     figure.savefig(path, dpi=110)
 
@@ -135,12 +113,11 @@ def main() -> None:
     speedup, spread = measuring.ratio(seconds["exact"], seconds["scann"])
     built, _ = measuring.ratio(seconds["exact"], seconds["scann"] + build_seconds)
     exact = tables["exact"].indices
-    found = {} if given.many or given.alexnet else curves(search, targets, sources, exact)
-    for name, points in found.items():
-        for knob, recall, spent in points:
-            print(f"{name:14s} {knob:6d}   recall@{depth} {recall:.4f}   {spent:7.2f} s")
-    if given.picture and found:
-        draw(found, float(seconds["exact"].min()), given.picture)
+    points = [] if given.many or given.alexnet else curve(search, len(sources), exact)
+    for candidates, recall, spent in points:
+        print(f"{candidates:6d} candidates   recall@{depth} {recall:.4f}   {spent:7.2f} s")
+    if given.picture and points:
+        draw(points, float(seconds["exact"].min()), given.picture)
     measuring.report(
         "ann_recall",
         recall=float(recalls(np.sort(tables["scann"].indices, axis=1), exact).mean()),
@@ -152,22 +129,12 @@ def main() -> None:
         build_seconds=build_seconds,
         certificate=search.certificate.config(),
         dimensions=given.dimensions,
-        curves=found,
+        curve=points,
         n_target=len(targets),
         n_source=len(sources),
         numbers=int(targets[0].size),
         depth=depth,
     )
-
-
-def _filled(proposed: np.ndarray, n_source: int) -> np.ndarray:
-    """Ascending rows in which -1, for want of proposals, becomes an image that is not there yet."""
-    proposed = np.sort(proposed, axis=1)
-    for row in proposed:
-        missing = int((row < 0).sum())
-        if missing:
-            row[:missing] = np.setdiff1d(np.arange(n_source), row)[:missing]
-    return np.sort(proposed, axis=1)
 
 
 if __name__ == "__main__":

@@ -36,14 +36,14 @@ def rng() -> np.random.Generator:
 
 
 def draw_folder(path: pathlib.Path, classes: dict[str, int], *, seed: int, size: int = 24) -> pathlib.Path:
-    """Write `classes[name]` PNGs of noise around the color of the class's name into `path/name/`."""
+    """Write `classes[name]` JPEGs of noise around the color of the class's name into `path/name/`."""
     rng = np.random.default_rng(seed)
     for name, count in classes.items():
         (path / name).mkdir(parents=True)
         color = np.random.default_rng(list(name.encode())).integers(40, 216, 3)
         for i in range(count):
             pixels = np.clip(color + rng.integers(-40, 40, (size, size, 3)), 0, 255).astype(np.uint8)
-            PIL.Image.fromarray(pixels).save(path / name / f"{i:02d}.png")
+            PIL.Image.fromarray(pixels).save(path / name / f"{i:02d}.jpg")
     return path
 
 
@@ -189,6 +189,16 @@ def sjft() -> Callable[..., click.testing.Result]:
         return result
 
     return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, config_text, sjft) -> tuple[pathlib.Path, pathlib.Path, click.testing.Result]:
+    """A finished run, not to be changed: its config, its folder, and what it printed."""
+    root = tmp_path_factory.mktemp("finished")
+    (root / "config.yaml").write_text(config_text)
+    result = sjft("run", root / "config.yaml", "--out", root / "run")
+    assert result.exit_code == 0, result.output
+    return root / "config.yaml", root / "run", result
 
 
 @pytest.fixture(scope="session")

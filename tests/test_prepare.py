@@ -6,11 +6,11 @@ import shutil
 
 def test_a_file_whose_name_is_no_text_is_listed_and_the_run_goes_on(sjft, tmp_path, config_text, image_folders):
     target = shutil.copytree(image_folders["target"], tmp_path / "target")
-    shutil.copy(target / "ash" / "00.png", target / os.fsdecode(b"ash/caf\xe9.png"))
+    shutil.copy(target / "ash" / "00.jpg", target / os.fsdecode(b"ash/caf\xe9.jpg"))
     (tmp_path / "config.yaml").write_text(config_text)
     result = sjft("describe", tmp_path / "config.yaml", "--out", tmp_path / "run", "--set", f"target.folder={target}")
     assert result.exit_code == 0, result.output
-    assert r"target,ash/caf\xe9.png,its name is not UTF-8" in (tmp_path / "run" / "rejected.csv").read_text()
+    assert r"target,ash/caf\xe9.jpg,its name is not UTF-8" in (tmp_path / "run" / "rejected.csv").read_text()
 
 
 def test_a_config_stands_only_where_the_rest_could_be_written(sjft, tmp_path, config_text):

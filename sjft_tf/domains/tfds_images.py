@@ -115,10 +115,11 @@ def _supervised_keys(name: str, info: Any) -> tuple[str, str]:
     import tensorflow_datasets as tfds
 
     features = dict(info.features.items())
-    image, label = info.supervised_keys if len(info.supervised_keys or ()) == 2 else ("", "")
-    is_image = isinstance(features.get(image), tfds.features.Image)
-    if is_image and isinstance(features.get(label), tfds.features.ClassLabel):
-        return image, label
+    match info.supervised_keys:
+        case (str(image), str(label)):
+            is_image = isinstance(features.get(image), tfds.features.Image)
+            if is_image and isinstance(features.get(label), tfds.features.ClassLabel):
+                return image, label
     raise InputError(f"TFDS data set {name!r} is not one of images with a class each; its features: {list(features)}")
 
 

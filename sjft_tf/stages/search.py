@@ -1,6 +1,7 @@
 """The stage `search`: the source neighbors of every target image, by descriptors with the target's bins."""
 
 import functools
+import importlib.util
 import logging
 import pathlib
 import shutil
@@ -169,7 +170,22 @@ def _method(workspace: Workspace) -> tuple[str, str]:
     if retrieval.method != "auto":
         return retrieval.method, "the config asks for it"
     n_target, n_source = len(workspace.target), len(workspace.need_source())
-    return choose_method(n_target, n_source, _depth(workspace), hubness=retrieval.hubness)
+    return choose_method(n_target, n_source, _depth(workspace), obstacle=_obstacle(workspace))
+
+
+def _obstacle(workspace: Workspace) -> str:
+    """Why there can be no index, or nothing."""
+    retrieval, descriptor = workspace.experiment.retrieval, workspace.experiment.descriptor
+    if isinstance(workspace.bank, PooledFeatures):
+        return "pooled features are as compact as an index"
+    if retrieval.hubness != "none":
+        return f"retrieval.hubness is {retrieval.hubness}, which an index does not know"
+    if importlib.util.find_spec("scann") is None:
+        return "ScaNN is not installed"
+    size = 2e-9 * len(workspace.need_source()) * len(workspace.bank.channel_weights) * descriptor.n_bins
+    if not descriptor.store and size > retrieval.memory_gb:
+        return f"the source's descriptors take {size:.2g} GB, and are neither stored nor fit in retrieval.memory_gb"
+    return ""
 
 
 def _specificity(

@@ -109,7 +109,7 @@ def test_the_training_script_folds_what_it_trained_into_kernels_and_biases(rng):
     colors = rng.uniform(-100, 100, (2, script["CROP"], script["CROP"], 3)).astype(np.float32)  # blue first, centered
     normalized = keras.Model(trained.input, [trained.get_layer(name).output for name in ("bn1", "bn2")])(colors)
     images = (colors + np.float32([104.0, 116.7, 122.7]))[..., ::-1]
-    outputs = alexnet_responses(images, script["folded"](trained), last="conv2")
+    outputs = alexnet_responses(tf.constant(images), script["folded"](trained), last="conv2")
     for expected, name in zip(normalized, ("conv1", "conv2"), strict=True):
         np.testing.assert_allclose(outputs[name], expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 

@@ -31,13 +31,9 @@ def reconfigured(run: pathlib.Path, copy: pathlib.Path, change) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, config_text, sjft):
-    """A run whose two rounds are trained."""
-    root = tmp_path_factory.mktemp("fuse")
-    (root / "config.yaml").write_text(config_text)
-    result = sjft("--quiet", "train", root / "config.yaml", "--out", root / "run", "--set", "selection.mode=none")
-    assert result.exit_code == 0, result.output
-    return root / "run"
+def run(finished):
+    """The folder of the finished run, whose two rounds are fused."""
+    return finished[1]
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +44,12 @@ def views(image_folders):
 
 
 @pytest.fixture(scope="module")
-def rounds(finished, views):
+def rounds(run, views):
     """Each round's probabilities of the test images."""
-    run, answers = Workspace(config.load_experiment(finished / "config.yaml"), RunFolder(finished)), []
+    workspace, answers = Workspace(config.load_experiment(run / "config.yaml"), RunFolder(run)), []
     for number in range(2):
-        answers.append(
-            keras.ops.convert_to_numpy(keras.ops.softmax(model_of_round(run, number)(views, training=False)["target"]))
-        )
+        logits = model_of_round(workspace, number)(views, training=False)["target"]
+        answers.append(keras.ops.convert_to_numpy(keras.ops.softmax(logits)))
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
     return answers
 
@@ -65,11 +60,11 @@ def figures(answers: np.ndarray) -> dict[str, float]:
     return {"mean_class_accuracy": pytest.approx(share), "accuracy": pytest.approx(share)}
 
 
-def test_the_rounds_of_a_run_become_their_mean(sjft, finished, rounds, image_folders, views, tmp_path):
-    before, out = state(finished), tmp_path / "fused"
-    result = sjft("fuse", finished, "--out", out)
+def test_the_rounds_of_a_run_become_their_mean(sjft, run, rounds, image_folders, views, tmp_path):
+    before, out = state(run), tmp_path / "fused"
+    result = sjft("fuse", run, "--out", out)
     assert result.exit_code == 0, result.output
-    assert state(finished) == before
+    assert state(run) == before
     answers = keras.models.load_model(out / "model.keras")(views).numpy()
     np.testing.assert_allclose(answers, np.mean(rounds, axis=0), atol=1e-6)
 
@@ -84,14 +79,14 @@ def test_the_rounds_of_a_run_become_their_mean(sjft, finished, rounds, image_fol
     assert "# small (fusion)" in (out / "README.md").read_text().replace("\\", "")
     assert "| run | 1 |" in (out / "README.md").read_text()
 
-    image = image_folders["test"] / "ash" / "00.png"
+    image = image_folders["test"] / "ash" / "00.jpg"
     best = sjft("predict", image, "--model", out, "--top", "1")
     assert best.stdout == f"{image}: {list(per_class)[answers[0].argmax()]} {answers[0].max():.1%}\n"
 
 
-def test_several_runs_give_their_last_rounds(finished, rounds, views, tmp_path):
-    other = shutil.copytree(finished, tmp_path / "other")
-    with opened([RunFolder(finished), RunFolder(other)]) as runs:
+def test_several_runs_give_their_last_rounds(run, rounds, views, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    with opened([RunFolder(run), RunFolder(other)]) as runs:
         model, fusion = fusion_of(runs)
     last = figures(rounds[1])
     assert fusion["members"] == [{"run": name, "round": 1, **last} for name in ("run", "other")]
@@ -122,18 +117,18 @@ def refusal(sjft, *arguments) -> str:
         (("{target}\n", "{renamed}\n"), "class 0 is 'ash' in {run} and 'asp' in {copy}"),
     ],
 )
-def test_runs_that_do_not_fit_together_are_refused(sjft, finished, image_folders, tmp_path, change, message):
+def test_runs_that_do_not_fit_together_are_refused(sjft, run, image_folders, tmp_path, change, message):
     shutil.copytree(image_folders["target"], tmp_path / "renamed").joinpath("ash").rename(tmp_path / "renamed" / "asp")
     folders = {**image_folders, "renamed": tmp_path / "renamed"}
     change = [text.format(**folders) for text in change]
-    copy, out = reconfigured(finished, tmp_path / "copy", change), tmp_path / "fused"
-    assert message.format(run=finished, copy=copy) in refusal(sjft, finished, copy, "--out", out)
+    copy, out = reconfigured(run, tmp_path / "copy", change), tmp_path / "fused"
+    assert message.format(run=run, copy=copy) in refusal(sjft, run, copy, "--out", out)
     assert not out.exists()
 
 
 @pytest.mark.parametrize("harm", ["unfinished", "cut"])
-def test_a_run_that_is_not_whole_is_refused_and_not_trained(sjft, finished, tmp_path, harm):
-    run, out = shutil.copytree(finished, tmp_path / "run"), tmp_path / "fused"
+def test_a_run_that_is_not_whole_is_refused_and_not_trained(sjft, run, tmp_path, harm):
+    run, out = shutil.copytree(run, tmp_path / "run"), tmp_path / "fused"
     if harm == "cut":
         weights = run / "checkpoints" / "round-1.weights.h5"
         weights.write_bytes(weights.read_bytes()[:-100])
@@ -144,21 +139,21 @@ def test_a_run_that_is_not_whole_is_refused_and_not_trained(sjft, finished, tmp_
     assert state(run) == before and not out.exists()
 
 
-def test_one_model_alone_and_runs_that_cannot_be_had_are_refused(sjft, finished, tmp_path):
-    one, out = reconfigured(finished, tmp_path / "one", ("  rounds: 2\n", "  rounds: 1\n")), tmp_path / "fused"
+def test_one_model_alone_and_runs_that_cannot_be_had_are_refused(sjft, run, tmp_path):
+    one, out = reconfigured(run, tmp_path / "one", ("  rounds: 2\n", "  rounds: 1\n")), tmp_path / "fused"
     assert "has one round, so there is nothing to fuse" in refusal(sjft, one, "--out", out)
-    twice = refusal(sjft, finished, finished / ".." / finished.name, "--out", out)
+    twice = refusal(sjft, run, run / ".." / run.name, "--out", out)
     assert "is given twice" in twice
     assert f"{tmp_path} is no run folder" in refusal(sjft, tmp_path, "--out", out)
-    with RunFolder(finished).locked():
-        assert f"{finished} is in use by another process" in refusal(sjft, finished, "--out", out)
+    with RunFolder(run).locked():
+        assert f"{run} is in use by another process" in refusal(sjft, run, "--out", out)
     assert not out.exists()
 
 
-def test_folders_of_other_things_are_not_written_to(sjft, finished, tmp_path):
-    before = state(finished)
-    assert f"{finished} holds 'versions.json', which is of no fusion" in refusal(sjft, finished, "--out", finished)
-    assert state(finished) == before
+def test_folders_of_other_things_are_not_written_to(sjft, run, tmp_path):
+    before = state(run)
+    assert f"{run} holds 'versions.json', which is of no fusion" in refusal(sjft, run, "--out", run)
+    assert state(run) == before
     (tmp_path / "notes.txt").touch()
-    assert "holds 'notes.txt', which is of no fusion" in refusal(sjft, finished, "--out", tmp_path)
+    assert "holds 'notes.txt', which is of no fusion" in refusal(sjft, run, "--out", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 
 import numpy as np
 import PIL.Image
@@ -16,11 +17,12 @@ demo_module = importlib.import_module("sjft_tf.studies.demo")  # sjft_tf.studies
 
 
 @pytest.fixture(scope="module")
-def studied(tmp_path_factory, config_text, sjft):
-    folder = tmp_path_factory.mktemp("study")
-    (folder / "config.yaml").write_text(config_text)
-    arguments = ("study", folder / "config.yaml", "--out", folder / "out", "--set", "selection.rounds=1")
-    result = sjft(*arguments, "--arms", "selective", "--seeds", "3,4")
+def studied(tmp_path_factory, finished, sjft):
+    """Of two runs, the first of which was finished before."""
+    folder, (config, run, _) = tmp_path_factory.mktemp("study"), finished
+    shutil.copytree(run, folder / "out" / "selective-seed-0")
+    arguments = ("study", config, "--out", folder / "out")
+    result = sjft(*arguments, "--arms", "selective", "--seeds", "0,4")
     assert result.exit_code == 0, result.output
     return folder / "out", result, arguments
 
@@ -28,18 +30,18 @@ def studied(tmp_path_factory, config_text, sjft):
 def test_a_study_says_mean_and_spread_of_what_its_runs_measured(studied):
     out, result, _ = studied
     (row,) = (line for line in result.stdout.splitlines() if "±" in line)
-    metrics = [json.loads((out / f"selective-seed-{seed}/metrics.json").read_text()) for seed in (3, 4)]
+    metrics = [json.loads((out / f"selective-seed-{seed}/metrics.json").read_text()) for seed in (0, 4)]
     shares = [100 * entry["test"]["final"]["mean_class_accuracy"] for entry in metrics]
     assert f"{np.mean(shares):.1f} ± {abs(shares[0] - shares[1]) / 2:.1f}" in row
     (arm,) = json.loads((out / "study.json").read_text())
-    assert (arm["mode"], arm["seeds"]) == ("selective", [3, 4])
+    assert (arm["mode"], arm["seeds"]) == ("selective", [0, 4])
     assert arm["mean_class_accuracy"] == pytest.approx([share / 100 for share in shares])
 
 
 def test_all_runs_of_a_study_share_one_neighbor_table(studied):
     out, _, _ = studied
     tables = {
-        (out / name / "neighbors.npz").read_bytes() for name in ("shared", "selective-seed-3", "selective-seed-4")
+        (out / name / "neighbors.npz").read_bytes() for name in ("shared", "selective-seed-0", "selective-seed-4")
     }
     assert len(tables) == 1
     stages = RunFolder(out / "selective-seed-4").recorded_stages()
@@ -74,7 +76,7 @@ test: {synthetic: test}
 source: {synthetic: source}
 descriptor: {bins: 4, fine_bins: 100}
 selection: {k0: 40, rounds: 1}
-model: {backbone: resnet18v2, width: 0.0625, stem: small, weights: null}
+model: {backbone: resnet10v2, width: 0.0625, stem: small, weights: null}
 training: {steps_per_round: 2, batch_size: 4}
 """
     monkeypatch.setattr(demo_module, "demo_experiment", lambda: parse_experiment(small, name="small"))

@@ -42,7 +42,6 @@ class ScannSearch:
 
     Attributes:
         certificate: what the recall is.
-        embedding: of both sides, for the index.
 
     Raises:
         InputError: ScaNN cannot be imported, the descriptors do not belong to the measure, a value is out of range, the
@@ -76,39 +75,26 @@ class ScannSearch:
         first = source.at(np.sort(rng.permutation(len(source))[:_FIT_SOURCES]))
         measure.check(first, "source", targets)
         vectors, self._held = _rooms(source, first, dimensions, memory_gb)
-        self.embedding = fit_embedding(targets[fitted], first, measure.lift(targets), dimensions=dimensions)
+        self._embedding = fit_embedding(targets[fitted], first, measure.lift(targets), dimensions=dimensions)
         exact = ExactSearch(targets[sampled], measure, depth=min(depth, len(source)))
-        vectors = vectors[:, : self.embedding.dimensions]
+        vectors = vectors[:, : self._embedding.dimensions]
         for start, descriptors in source.blocks(progress=progress):
             exact.add(start, descriptors)
             rows = slice(start, start + len(descriptors))
-            vectors[rows] = self.embedding.sources(descriptors)
+            vectors[rows] = self._embedding.sources(descriptors)
             if self._held is not None:
                 self._held[rows] = descriptors
         self._index = ScannIndex(np.ascontiguousarray(vectors), leaves_for(len(vectors)))
-        queries = self.embedding.targets(targets[sampled])
+        queries = self._embedding.targets(targets[sampled])
         self.certificate = _certify(self._index, queries, exact.table(), len(source), len(targets), min_recall)
 
     def table(self) -> NeighborTable:
         """The nearest of the proposed source images, with the divergences of exact search but for rounding."""
-        queries = self.embedding.targets(self._targets)
-        return self.rank(queries, self._index.search(queries, self.certificate.candidates))
-
-    def rank(self, queries: np.ndarray, candidates: np.ndarray) -> NeighborTable:
-        """The nearest of any candidates.
-
-        Args:
-            queries: `[n_target, d]` float32, the embedded targets.
-            candidates: `[n_target, c]` int64, ascending in each row, whoever proposes them; at least `depth`.
-        """
+        queries = self._embedding.targets(self._targets)
+        candidates = self._index.search(queries, self.certificate.candidates)
         sources = self._source.at if self._held is None else self._held.__getitem__
         order, depth = near_each_other(queries), self.certificate.depth
-        return rerank(self._targets, candidates, order, self.embedding.lift, sources, depth=depth)
-
-
-def choose_method(n_target: int, n_source: int, depth: int, *, hubness: str = "none") -> tuple[str, str]:
-    """ "exact" or "scann", whichever takes less time for these sizes, and why, in words for the log."""
-    return "exact", "no rule yet"
+        return rerank(self._targets, candidates, order, self._embedding.lift, sources, depth=depth)
 
 
 def _rooms(

@@ -62,7 +62,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--turns", type=int, default=5, help="times that every side is measured")
-    parser.add_argument("--small", action="store_true", help="a quick run of a small net, on any machine")
+    parser.add_argument("--small", action="store_true", help="a quick run of a small network, on any machine")
     given = parser.parse_args()
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus and not given.small:

@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
     parser.add_argument("--source", type=pathlib.Path, help="folder of class folders")
     parser.add_argument("--cache", type=pathlib.Path, help=".npz that keeps descriptors; made if absent")
     parser.add_argument("--turns", type=int, default=5, help="times that every side is measured")
-    parser.add_argument("--small", action="store_true", help="a quick run on drawn images or descriptors")
+    parser.add_argument("--small", action="store_true", help="a quick run on synthetic images or descriptors")
     given = parser.parse_args()
     if not given.small and not (given.target and given.source):
         parser.error("--target and --source are needed, or --small")
@@ -37,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def domains(given: argparse.Namespace) -> tuple[Domain, Domain]:
-    """Target and source: the folders, or drawn images for a quick run."""
+    """Target and source: the folders, or synthetic images for a quick run."""
     if given.small:
         return SyntheticImages("target", per_class=8), SyntheticImages("source", per_class=36)
     return ImageFolder(given.target), ImageFolder(given.source)
@@ -74,7 +74,7 @@ def counts(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Descriptors of target and source at 64 pixels, and the channels' weights.
 
-    A cache is trusted if it is of the same images and bank. A quick run has drawn ones, of 40 and 3,000 images.
+    A cache is trusted if it is of the same images and bank. A quick run has synthetic ones, of 40 and 3,000 images.
 
     Args:
         given: of `arguments`.

@@ -1,4 +1,4 @@
-"""AlexNet's convolutions as a Keras model, in the two forms that are passed around (specification 1.2).
+"""AlexNet's convolutions as a Keras model, in the two forms that are passed around.
 
 Caffe's `bvlc_alexnet` is the network of the paper: two groups in conv2, conv4 and conv5, normalization across channels
 after conv1 and conv2. `torchvision.models.alexnet` has fewer kernels, no groups and no normalization.

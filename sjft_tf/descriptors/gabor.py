@@ -1,4 +1,4 @@
-"""The Gabor bank of section 3 as a TensorFlow graph.
+"""The Gabor bank as a TensorFlow graph.
 
 An image mirrored at its borders is a cosine series: along each axis luma[p] = sum_k c_k cos(pi k (p + 1/2) / n).
 Since cos(a - b) = cos a cos b + sin a sin b, its convolution with a kernel g is

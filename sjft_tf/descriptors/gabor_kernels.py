@@ -1,4 +1,4 @@
-"""Gabor kernels with the parameters of Manjunath & Ma (1996), as specification 3.1 and 3.2 put them. Pure NumPy."""
+"""Gabor kernels with the parameters of Manjunath & Ma (1996), by the scales and angles of `GaborBank`. Pure NumPy."""
 
 import math
 

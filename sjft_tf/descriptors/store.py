@@ -45,14 +45,14 @@ class DescriptorStore:
         """The descriptors of the images in `rows`, as they were written together; None where there are none to trust."""
         path = self._path(rows)
         kinds = {"descriptors": self._dtype, "checksum": np.str_}
-        shard = files.load_made_from(path, self._made_from, kinds, otherwise="it is made again")
+        shard = files.load_made_from(path, self._made_from, kinds, otherwise="it is recomputed")
         if shard is None:
             return None
         descriptors = shard["descriptors"]
         if descriptors.shape != (rows.stop - rows.start, *self._shape):
-            logger.warning("%s holds descriptors of shape %s; it is made again", path, descriptors.shape)
+            logger.warning("%s holds descriptors of shape %s; it is recomputed", path, descriptors.shape)
         elif str(shard["checksum"]) != files.digest(self._made_from, descriptors):
-            logger.warning("%s is damaged (its checksum differs); it is made again", path)
+            logger.warning("%s is damaged (its checksum differs); it is recomputed", path)
         else:
             return descriptors
         return None

@@ -54,7 +54,7 @@ def test_a_shard_that_breaks_off_is_absent_and_named(store, caplog, keep):
     path.write_bytes(path.read_bytes()[:keep])
     with caplog.at_level(logging.WARNING):
         assert store.read(ROWS) is None
-    assert str(path) in caplog.text and "made again" in caplog.text
+    assert str(path) in caplog.text and "recomputed" in caplog.text
 
 
 def test_every_flipped_byte_is_found(store, shard):

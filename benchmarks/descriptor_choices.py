@@ -15,6 +15,7 @@ import numpy as np
 from sjft_tf import files
 from sjft_tf.config import DescriptorConfig
 from sjft_tf.descriptors import DescribedDomain, FeatureDescriber, HistogramDescriber, PooledFeatures, fit_bin_edges
+from sjft_tf.domains import Subset
 from sjft_tf.retrieval import NeighborTable, measure_for, search_stream
 from sjft_tf.workspace.banks import build_bank
 
@@ -94,7 +95,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000, help="source images, spread evenly over the folder")
     arguments = measuring.arguments(parser)
     target, source = measuring.domains(arguments)
-    source = measuring.Part(source, np.linspace(0, len(source) - 1, min(arguments.images, len(source))).astype(int))
+    source = Subset(source, np.linspace(0, len(source) - 1, min(arguments.images, len(source))).astype(int))
     depths = [k for k in DEPTHS if k <= len(source)] or [len(source) // 2]
     listed = choices(arguments)[:: 4 if arguments.small else 1]
     tables: dict[str, NeighborTable] = {}

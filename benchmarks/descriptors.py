@@ -24,10 +24,11 @@ def alexnet(given: argparse.Namespace) -> tuple[float, list[float], dict]:
 
     from sjft_tf.descriptors import AlexNetBank, engine, fit_bin_edges, histograms
     from sjft_tf.descriptors.alexnet import alexnet_responses
+    from sjft_tf.domains import Subset
 
     size, bins = (64, 8) if given.small else (224, 100)
     target, _ = measuring.domains(given)
-    part = measuring.Part(target, np.arange(min(len(target), 4 * BATCH)))
+    part = Subset(target, np.arange(min(len(target), 4 * BATCH)))
     bank = AlexNetBank()
     edges = fit_bin_edges(part, bank, image_size=size, bins=bins)
     images = tf.constant(np.random.default_rng(0).uniform(0, 255, (BATCH, size, size, 3)), tf.float32)

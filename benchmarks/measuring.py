@@ -14,12 +14,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sjft_tf import files
+from sjft_tf import arithmetic, files
 from sjft_tf.descriptors import AlexNetBank, GaborBank, HistogramDescriber, fit_bin_edges
-from sjft_tf.domains import Domain, ImageFolder, SyntheticImages
+from sjft_tf.domains import Domain, ImageFolder, Subset, SyntheticImages
 
 IMAGE_SIZE = 64  # pixels, of the images that are described
-_INSTRUCTIONS = ("avx512_vnni", "avx512f", "avx2", "asimd")  # the widest that a processor has is told
 _PACKAGES = ("numpy", "tensorflow", "tensorflow-cpu", "keras", "scann", "faiss-cpu", "scikit-image", "apache-beam")
 
 
@@ -43,32 +42,6 @@ def domains(given: argparse.Namespace) -> tuple[Domain, Domain]:
     return ImageFolder(given.target), ImageFolder(given.source)
 
 
-class Part:
-    """Some images of a domain.
-
-    Args:
-        domain: where they are.
-        indices: `[n]` int, which ones.
-    """
-
-    def __init__(self, domain: Domain, indices: np.ndarray) -> None:
-        self._domain, self._indices = domain, np.asarray(indices)
-        self.name, self.class_names, self.rejected = f"{domain.name}, a part", domain.class_names, ()
-        self.ids = [domain.ids[i] for i in self._indices]
-        self.labels = np.asarray(domain.labels)[self._indices]
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def encoded(self, indices: np.ndarray) -> list[bytes]:
-        """Encoded images of the part."""
-        return self._domain.encoded(self._indices[indices])
-
-    def fingerprint(self) -> str:
-        """A hash of the domain's content and the choice."""
-        return files.digest(self._domain.fingerprint(), self._indices)
-
-
 def counts(
     given: argparse.Namespace, *, alexnet: bool = False, n_source: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,7 +63,7 @@ def counts(
         return drawn[0], drawn[1], np.full(6, 1 / 6)
     target, source = domains(given)
     if n_source is not None:
-        source = Part(source, np.linspace(0, len(source) - 1, min(n_source, len(source))).astype(int))
+        source = Subset(source, np.linspace(0, len(source) - 1, min(n_source, len(source))).astype(int))
     bank, bins = (AlexNetBank(), 100) if alexnet else (GaborBank(), 32)
     made_from = files.digest(target.fingerprint(), source.fingerprint(), bank.config(), bins)
     kinds = {"target": np.uint16, "source": np.uint16, "weights": np.float64, "made_from": np.str_}
@@ -135,7 +108,7 @@ def machine() -> dict[str, object]:
         cpus = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
         cpu = next(line.split(":")[1].strip() for line in cpus.splitlines() if line.startswith("model name"))
     except (OSError, StopIteration):
-        cpu, cpus = platform.machine(), ""
+        cpu = platform.machine()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
@@ -145,7 +118,7 @@ def machine() -> dict[str, object]:
             continue
     return {
         "cpu": cpu,
-        "instructions": next((name for name in _INSTRUCTIONS if f" {name} " in cpus), "unknown"),
+        **arithmetic.in_force(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(memory / 1e9, 1),
         "versions": versions,

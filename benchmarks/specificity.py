@@ -16,6 +16,7 @@ import numpy as np
 
 from sjft_tf.config import DescriptorConfig
 from sjft_tf.descriptors import FeatureDescriber, HistogramDescriber, PooledFeatures, fit_bin_edges
+from sjft_tf.domains import Subset
 from sjft_tf.retrieval import borrowing
 from sjft_tf.retrieval.specificity import Specificity
 from sjft_tf.workspace.banks import build_bank
@@ -155,10 +156,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="side of the images given to the banks, in pixels")
     given = measuring.arguments(parser)
     target, source = measuring.domains(given)
-    source = measuring.Part(source, np.linspace(0, len(source) - 1, min(given.images, len(source))).astype(int))
+    source = Subset(source, np.linspace(0, len(source) - 1, min(given.images, len(source))).astype(int))
     n_classes = len(target.class_names)
     chosen = np.linspace(0, n_classes - 1, min(given.classes, n_classes)).astype(int)
-    target = measuring.Part(target, np.flatnonzero(np.isin(target.labels, chosen)))
+    target = Subset(target, np.flatnonzero(np.isin(target.labels, chosen)))
     rows = []
     listed = banks(given.weights, given.mobilenet)
     if missing := set(given.banks or ()) - set(listed):

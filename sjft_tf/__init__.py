@@ -6,4 +6,6 @@ The public API is what `__init__.pyi` imports: names that a script needs, and th
 
 import lazy_loader
 
+from sjft_tf import arithmetic as _arithmetic  # noqa: F401, first of all: it decides how TensorFlow computes
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

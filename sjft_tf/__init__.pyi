@@ -18,6 +18,7 @@ from .descriptors import PooledFeatures as PooledFeatures
 from .domains import Domain as Domain
 from .domains import ImageFolder as ImageFolder
 from .domains import ImageTable as ImageTable
+from .domains import Subset as Subset
 from .domains import SyntheticImages as SyntheticImages
 from .domains import TFDSImages as TFDSImages
 from .domains import TFRecordImages as TFRecordImages

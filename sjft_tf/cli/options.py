@@ -34,10 +34,8 @@ def _set_loudness(context: click.Context, option: click.Parameter, given: bool) 
     if len(said) > 1:
         raise click.UsageError("--quiet and --verbose exclude each other")
     quiet, verbose = "quiet" in said, "verbose" in said
-    # TensorFlow reads these when it is first imported, after this.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if verbose:
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"  # TensorFlow reads it when it is first imported, after this
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(format="%(message)s")
     logging.getLogger().setLevel(logging.INFO if verbose else logging.WARNING)

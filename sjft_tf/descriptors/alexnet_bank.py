@@ -24,7 +24,7 @@ class AlexNetBank:
         weights: a file for `read_alexnet_weights`; None for `alexnet-tiny-imagenet`, which the package holds: conv1 and
             conv2 of AlexNet's form, trained by this project on 50,000 small photographs, and not AlexNet's own.
         layers: the layers described, "conv1", "conv1-conv2", ... "conv4-conv5".
-        tap: "pre_relu" as in the authors' code, or "post_relu" as in the paper's words.
+        tap: "pre_relu" as in the authors' code, or "post_relu" as the paper says (section 3.2).
 
     Raises:
         InputError: the file cannot be used or lacks a layer, or `layers` or `tap` is unknown; by `responses`, images are

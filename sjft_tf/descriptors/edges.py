@@ -1,4 +1,4 @@
-"""Bin edges from the target's bounds and fine histogram. Pure NumPy.
+"""Bin edges from the target's bounds and fine histogram: Ge & Yu, CVPR 2017, section 3.2. Pure NumPy.
 
 The fine histogram divides each channel's bounds into I equal intervals; `histograms` counts it, and applies the edges.
 All functions take channels side by side: fine counts, `[D, I]` int, at least one in every channel, and the bounds of the

@@ -45,6 +45,8 @@ def fit_bin_edges(
     Raises:
         InputError: a value is out of range, the target is empty, a response is not finite, or a response map has
             more pixels than uint16 can count.
+
+    Reference: Ge & Yu, CVPR 2017, section 3.2.
     """
     if not 2 <= bins <= fine_bins:
         raise InputError(f"the number of bins is {bins}; it must be from 2 to {fine_bins}")

@@ -1,4 +1,4 @@
-"""Gabor kernels with the parameters of Manjunath & Ma (PAMI 18, 1996). Pure NumPy."""
+"""Gabor kernels with the parameters of Manjunath & Ma (1996), by the scales and angles of `GaborBank`. Pure NumPy."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Bounds, fine histograms and descriptors of response maps, as TensorFlow graphs.
+"""Bounds, fine histograms and descriptors of response maps, as TensorFlow graphs (Ge & Yu, CVPR 2017, section 3.2).
 
 The bin of each response is found in compiled code, element by element; counting is left to TensorFlow's `bincount`.
 """

@@ -1,4 +1,4 @@
-"""Labelled image collections: what is in them, their encoded bytes by index, and the one decoder.
+"""Labeled image collections: what is in them, their encoded bytes by index, and the one decoder.
 
 Neighbors, augmentation and batches of training are other rooms' business.
 """
@@ -6,6 +6,7 @@ Neighbors, augmentation and batches of training are other rooms' business.
 from sjft_tf.domains.batches import image_batches, read_encoded
 from sjft_tf.domains.domain import Domain, Rejected, rejected_csv
 from sjft_tf.domains.folder import ImageFolder
+from sjft_tf.domains.subset import Subset
 from sjft_tf.domains.synthetic import SyntheticImages
 from sjft_tf.domains.table import ImageTable
 from sjft_tf.domains.tfds_images import TFDSImages
@@ -17,6 +18,7 @@ __all__ = [
     "ImageFolder",
     "ImageTable",
     "Rejected",
+    "Subset",
     "SyntheticImages",
     "TFDSImages",
     "TFRecordImages",

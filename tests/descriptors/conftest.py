@@ -18,7 +18,7 @@ def slow_responses(luma, scales, orientations, size=None):
 
 
 def slow_fine_counts(responses, lower, upper, intervals):
-    """`[C, n]` to `[C, intervals]`, as specification 1.3 has it."""
+    """`[C, n]` to `[C, intervals]`, one response after the other."""
     counts = np.zeros((len(responses), intervals), int)
     for channel, (values, low, high) in enumerate(zip(np.float64(responses), lower, upper, strict=True)):
         width = (np.float64(high) - low) / intervals if high > low else 1
@@ -28,7 +28,7 @@ def slow_fine_counts(responses, lower, upper, intervals):
 
 
 def slow_counts(responses, edges):
-    """`[C, n]` to `[C, bins]`, with the clamps in the order of specification 1.3."""
+    """`[C, n]` to `[C, bins]`: the lower clamp comes first."""
     counts = np.zeros((len(responses), edges.bins), int)
     for channel, values in enumerate(responses):
         indices = np.searchsorted(edges.edges[channel], values, side="right")

@@ -51,5 +51,5 @@ def test_a_small_run_ends_with_its_figures(name, forked):
         low, high = values["spread"].get(figure, (values[figure],) * 2)
         assert low <= high
     assert all(math.isfinite(number) for number in numbers(values))
-    assert set(values["machine"]) == {"cpu", "instructions", "cores", "memory_gb", "versions"}
+    assert set(values["machine"]) == {"cpu", "instructions", "onednn", "cores", "memory_gb", "versions"}
     assert platform.node() not in last and str(ROOT) not in last

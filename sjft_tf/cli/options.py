@@ -39,4 +39,6 @@ def _set_loudness(context: click.Context, option: click.Parameter, given: bool) 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(format="%(message)s")
     logging.getLogger().setLevel(logging.INFO if verbose else logging.WARNING)
+    if not verbose:  # it warns of graphs traced again, as for each model of a study
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("sjft_tf").setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)

@@ -30,7 +30,7 @@ def test_files_left_out_are_warned_of_once(sjft, tmp_path, config_text, image_fo
     assert result.exit_code == 0, result.output
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     (warning,) = (message for message in warnings if "left out" in message)
-    assert "1 files left out, e.g. ash/broken.png" in warning
+    assert "1 image left out, e.g. ash/broken.png" in warning
 
 
 def test_versions_are_those_that_the_run_began_with(sjft, tmp_path, config_text):

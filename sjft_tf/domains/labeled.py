@@ -75,8 +75,8 @@ class LabeledImages(Domain):
                 raise InputError(f"{source}: class {name!r} has no usable image; add some or remove the class")
         if len(self.ids) < 2:
             raise InputError(f"{source} holds {len(self.ids)} usable image; at least 2 are needed")
-        if self.rejected:
-            _logger.warning("%s: %d images left out, e.g. %s", source, len(self.rejected), first)
+        if n := len(self.rejected):
+            _logger.warning("%s: %d image%s left out, e.g. %s", source, n, "s" * (n > 1), first)
 
     def fingerprint(self) -> str:
         """A hash of ids, labels, class names and the bytes of all images; the same wherever they lie."""

@@ -103,7 +103,7 @@ def own_trunk(model: keras.Model, *, bn: str = "mixed", bn_momentum: float | Non
     """
     inputs = getattr(model, "inputs", None)  # a subclassed model has none
     if not isinstance(model, keras.Model) or not inputs:
-        raise InputError(f"the trunk is of {type(model).__name__}; it must be a functional keras.Model")
+        raise InputError(f"the trunk is a {type(model).__name__}; it must be a functional keras.Model")
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[-1] != 3:
         shapes = ", ".join(str(list(tensor.shape)) for tensor in inputs)
         raise InputError(f"trunk {model.name!r} takes {shapes}; it must take images [B, S, S, 3]")

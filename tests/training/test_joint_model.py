@@ -231,7 +231,7 @@ def test_what_is_no_trunk_is_named():
         "it must take images": keras.Model(flat := keras.Input((4,)), keras.layers.Dense(2)(flat)),
         "has 2 outputs": keras.Model(image, [image, image + 1]),
         r"the trunk's output is \[None, 8, 3\]": keras.Model(image, image[:, 0]),
-        "it must be a functional model": keras.layers.Dense(3),
+        "the trunk is a Dense; it must be a functional keras.Model": keras.layers.Dense(3),
     }
     for message, trunk in cases.items():
         with pytest.raises(InputError, match=message):

@@ -1,29 +1,27 @@
-"""Checks that the demo's gap comes from the method: style, class and leak figures, and with --train a shuffled control.
+"""Checks of the demo: what is selected, what descriptors tell of classes, and with --seeds whether its differences hold.
 
-    python scripts/check_demo.py --out runs/check-demo [--train]
+    python scripts/check_demo.py --out runs/check-demo [--seeds 10]
 
-Prints one JSON object a line; docs/demo.md explains them.
+Prints one JSON object a line; docs/demo.md explains them. A second start resumes.
 """
 
 import argparse
-import dataclasses
 import json
 import pathlib
 
 import numpy as np
 
-from sjft_tf import pipeline
+from sjft_tf import files, pipeline
 from sjft_tf.config import Experiment
 from sjft_tf.descriptors import HistogramDescriber
 from sjft_tf.domains import SyntheticImages
-from sjft_tf.evaluation import mean_class_accuracy
-from sjft_tf.inference import predict
 from sjft_tf.retrieval import NeighborTable
+from sjft_tf.stages.evaluate import evaluate
 from sjft_tf.stages.train import train
 from sjft_tf.stages.values import Description, Neighbors
-from sjft_tf.studies.demo import SEEDS, demo_experiment
-from sjft_tf.studies.study import arm
-from sjft_tf.workspace import RunFolder, Workspace, model_of_round
+from sjft_tf.studies.demo import MODES, demo_experiment
+from sjft_tf.studies.study import ArmResult, arm, arm_folder, study
+from sjft_tf.workspace import RunFolder, Workspace
 
 
 def styles(target: SyntheticImages, source: SyntheticImages, table: NeighborTable, k: int) -> dict:
@@ -32,7 +30,7 @@ def styles(target: SyntheticImages, source: SyntheticImages, table: NeighborTabl
     names = source.style_names
     return {
         "k": k,
-        "distinct": table.distinct(np.full(len(table), k)),
+        "distinct": table.distinct(k),
         "own_style": round(float((neighbors == target.styles[:, None]).mean()), 4),
         "styles": {name: round(float((neighbors == i).mean()), 4) for i, name in enumerate(names)},
         "styles_of_source": {name: round(float((source.styles == i).mean()), 4) for i, name in enumerate(names)},
@@ -87,64 +85,95 @@ def ridge_accuracy(counts: np.ndarray, labels: np.ndarray, test_counts: np.ndarr
 
 def leak(workspace: Workspace, description: Description) -> dict:
     """How well descriptors alone tell the target's classes: learned from the target, and from as many images as test."""
+    assert description.edges is not None  # the demo's descriptors are histograms
     describer = HistogramDescriber(
         workspace.bank, description.edges, image_size=workspace.experiment.descriptor_size
     )  # fmt: skip
     more = SyntheticImages("validation", image_size=workspace.experiment.image_size, per_class=100)
-    domains = {"target": workspace.target, "more": more, "test": workspace.test}
-    counts = {role: describer.describe(domain) for role, domain in domains.items()}
-    labels = workspace.test.labels
+    target, test = workspace.target, workspace.test
+    counts, test_counts = describer.describe(target), describer.describe(test)
     return {
-        "chance": 1 / len(workspace.target.class_names),
-        "from_target": ridge_accuracy(counts["target"], workspace.target.labels, counts["test"], labels),
-        "from_100_a_class": ridge_accuracy(counts["more"], more.labels, counts["test"], labels),
+        "chance": 1 / len(target.class_names),
+        "from_target": ridge_accuracy(counts, target.labels, test_counts, test.labels),
+        "from_100_a_class": ridge_accuracy(describer.describe(more), more.labels, test_counts, test.labels),
     }
 
 
-def shuffled(workspace: Workspace, neighbors: Neighbors, seed: int) -> Neighbors:
+def shuffled(source: SyntheticImages, table: NeighborTable, seed: int) -> NeighborTable:
     """The table with the source images of each class exchanged at random: equal counts and classes, styles by chance."""
-    source, rng = workspace.need_source(), np.random.default_rng(seed)
-    exchange = np.arange(len(source))
+    exchange, rng = np.arange(len(source)), np.random.default_rng(seed)
     for label in range(len(source.class_names)):
         members = np.flatnonzero(source.labels == label)
         exchange[members] = rng.permutation(members)
-    table = dataclasses.replace(neighbors.table, indices=exchange[neighbors.table.indices].astype(np.int32))
-    return Neighbors(f"{neighbors.made_from} shuffled {seed}", table, {})
+    return NeighborTable(exchange[table.indices].astype(np.int32), table.divergences)
 
 
-def control(experiment: Experiment, out: pathlib.Path, neighbors: Neighbors) -> dict:
-    """Mean class accuracy of the selective arm with shuffled neighbors, over the demo's seeds."""
-    accuracies = []
-    for seed in SEEDS:
-        workspace = Workspace(arm(experiment, "selective", seed), RunFolder(out / f"shuffled-seed-{seed}"))
+def control(experiment: Experiment, folder: pathlib.Path, table: NeighborTable, seeds: range) -> ArmResult:
+    """The selective arm with shuffled neighbors."""
+    accuracies, seconds = [], []
+    for seed in seeds:
+        workspace = Workspace(arm(experiment, "selective", seed), arm_folder(folder, "shuffled", seed))
         with workspace.folder.locked():
             pipeline.prepare(workspace)
-            train(workspace, shuffled(workspace, neighbors, seed))
-            model = model_of_round(workspace, experiment.selection.rounds - 1)
-            answers = predict(model, workspace.test).argmax(axis=-1)
-            accuracies.append(mean_class_accuracy(workspace.test.labels, answers, len(workspace.target.class_names)))
-    shares = 100 * np.array(accuracies)
-    return {"mean": round(float(shares.mean()), 1), "seeds": shares.round(1).tolist()}
+            drawn = shuffled(workspace.need_source(), table, seed)
+            rounds = train(workspace, Neighbors(files.digest("shuffled", drawn.indices), drawn, {}))
+            accuracies.append(evaluate(workspace, rounds).metrics["test"]["final"]["mean_class_accuracy"])
+        seconds.append(workspace.folder.recorded_stages()["train"]["seconds"])
+    return ArmResult("shuffled", tuple(seeds), tuple(accuracies), tuple(accuracies), tuple(seconds))
+
+
+def arm_figures(result: ArmResult, folder: pathlib.Path) -> dict:
+    """Accuracies of an arm's runs on the test images, and how well the worst of them had learned its two tasks."""
+    shares = 100 * np.array(result.mean_class_accuracy)
+    last = [arm_folder(folder, result.mode, seed).read_history()[-1] for seed in result.seeds]
+    figures = {
+        "check": "arm", "mode": result.mode, "mean": round(float(shares.mean()), 1), "seeds": shares.round(1).tolist(),
+        "lowest_target_accuracy": round(min(entry["target_accuracy"] for entry in last), 3),
+    }  # fmt: skip
+    if result.mode != "none":
+        # of the last round, in training: over all its steps, and the loss over the last quarter of them
+        figures["lowest_source_accuracy"] = round(min(entry["source_accuracy"] for entry in last), 3)
+        curves = [entry["loss_curve"]["source"] for entry in last]
+        figures["highest_source_loss"] = round(max(np.mean(curve[3 * len(curve) // 4 :]) for curve in curves), 3)
+    return figures
+
+
+def difference(selective: ArmResult, other: ArmResult) -> dict:
+    """Percentage points by which selected source images help more, paired by seeds."""
+    found = selective.minus(other)
+    return {
+        "check": "difference", "of": f"selective - {other.mode}", "mean": round(found.mean, 1),
+        "standard_error": round(found.standard_error, 2), "in_standard_errors": round(found.mean / found.standard_error, 1),
+        "interval": [round(found.low, 1), round(found.high, 1)],
+    }  # fmt: skip
 
 
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="run folders of the checks; made if absent")
-    parser.add_argument("--train", action="store_true", help="also train the shuffled control, by the demo's seeds")
+    parser.add_argument("--seeds", type=int, default=0, help="also train all arms and the control, so many seeds each")
     arguments = parser.parse_args()
-    experiment = arm(demo_experiment(), "selective", SEEDS[0])
-    workspace = Workspace(experiment, RunFolder(arguments.out / "search"))
+    experiment, seeds = demo_experiment(), range(arguments.seeds)
+    workspace = Workspace(arm(experiment, "selective", experiment.seed), RunFolder(arguments.out / "shared"))
     with workspace.folder.locked():
         pipeline.prepare(workspace)
-        results = pipeline.run(workspace, until="search")
-        neighbors, target, source = results.neighbors, workspace.target, workspace.source
-        for k in (experiment.selection.k0, neighbors.table.depth):
-            print(json.dumps({"check": "styles", **styles(target, source, neighbors.table, k)}))
-            print(json.dumps({"check": "classes", **classes(target, source, neighbors.table, k)}))
-        print(json.dumps({"check": "leak", **leak(workspace, results.description)}))
-    if arguments.train:
-        print(json.dumps({"check": "shuffled", **control(experiment, arguments.out, neighbors)}))
+        found = pipeline.run(workspace, until="search")
+    assert found.description is not None and found.neighbors is not None  # it was run until there
+    table = found.neighbors.table
+    for k in (experiment.selection.k0, table.depth):
+        print(json.dumps({"check": "styles", **styles(workspace.target, workspace.source, table, k)}))
+        print(json.dumps({"check": "classes", **classes(workspace.target, workspace.source, table, k)}))
+    print(json.dumps({"check": "leak", **leak(workspace, found.description)}), flush=True)
+    if seeds:
+        results = study(experiment, arguments.out, MODES, seeds)
+        results.append(control(experiment, arguments.out, table, seeds))
+        for result in results:
+            print(json.dumps(arm_figures(result, arguments.out)))
+        selective = results[MODES.index("selective")]
+        for other in results:
+            if other is not selective:
+                print(json.dumps(difference(selective, other)))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ class Setting:
         n_target, n_target_classes: images and classes of the target.
         n_validation: validation images; 0 without that domain.
         n_source, n_source_classes: the same of the source; 0 without one.
+        is_synthetic: whether the source is synthetic, so that advice on sizes of collections does not hold.
         k0, sigma0, level_cap: of the selection.
         max_k: width of the neighbor table; None without one.
     """
@@ -25,6 +26,7 @@ class Setting:
     n_validation: int = 0
     n_source: int = 0
     n_source_classes: int = 0
+    is_synthetic: bool = False
     k0: int = 300
     sigma0: int = 4
     level_cap: int | None = None

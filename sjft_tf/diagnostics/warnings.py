@@ -192,7 +192,7 @@ def _hardly_selects(history: History, s: Setting, counts: Counts) -> str | None:
 
 def _few_in_reach(history: History, s: Setting, counts: Counts) -> str | None:
     reach = history[-1]["reachable"]
-    if s.mode == "none" or reach >= ENOUGH_SOURCE_IMAGES:
+    if s.mode == "none" or s.is_synthetic or reach >= ENOUGH_SOURCE_IMAGES:
         return None
     enough = s.n_source >= ENOUGH_SOURCE_IMAGES
     advice = "raise selection.k0" if enough else f"the source has {s.n_source:,} in all, and a larger one may help"

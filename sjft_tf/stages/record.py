@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from sjft_tf import files
 from sjft_tf.diagnostics import Setting, warnings
+from sjft_tf.domains import SyntheticImages
 from sjft_tf.selection import Selection
 from sjft_tf.training import LossCurves, NeighborExpansion, devices, objectives, plain_model
 from sjft_tf.workspace import Rounds, Workspace, save_round
@@ -135,4 +136,5 @@ def _setting(workspace: Workspace, max_k: int | None) -> Setting:
         n_validation=len(workspace.validation) if workspace.validation is not None else 0,
         n_source=len(source) if source is not None else 0,
         n_source_classes=len(source.class_names) if source is not None else 0,
+        is_synthetic=isinstance(source, SyntheticImages),
     )  # fmt: skip

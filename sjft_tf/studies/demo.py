@@ -59,7 +59,7 @@ def _runs_unheard() -> Iterator[None]:
     if package.level != logging.INFO:
         yield
         return
-    package.setLevel(logging.ERROR)  # what is remarkable about tiny runs is on their pages
+    package.setLevel(logging.WARNING)
     studies.setLevel(logging.INFO)
     try:
         yield

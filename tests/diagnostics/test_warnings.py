@@ -223,6 +223,7 @@ def test_few_source_images_in_reach(reach, fires):
     if fires:
         assert only(found).endswith("recommends at least 200,000: raise selection.k0.")
         assert "the source has 50,000 in all" in only(said({"reachable": 9000}, n_source=50_000))
+        assert said({"reachable": 9000}, is_synthetic=True) == []
 
 
 @pytest.mark.parametrize(("wrong", "fires"), [(501, True), (500, False)])

@@ -1,9 +1,10 @@
 """Exact search: the nearest source images of every target image, at nearly the speed of a matrix product.
 
-A tile of the source is lifted, multiplied with the lifted targets, and what may be among a target's nearest is kept.
+A tile of the source is lifted, multiplied with the lifted targets, and what may be among a target's nearest is kept: all
+by one thread, so that none waits for another, and BLAS is held to one thread meanwhile.
 Tiles begin at multiples of their size in the source, have one shape, and an image lies at the same place of its tile
 whatever block it came in. So one machine and one version of NumPy give one table, however the source is cut, resumed,
-ordered or spread over workers.
+ordered or spread over threads and workers.
 
 Promise: a divergence is `own(t) + own(s) - <a, b>` in float32, own being an image's divergence from the target's mean
 histogram and mean logarithm. It is wrong by at most 1e-5 of itself or 1e-6 of `own(t) + own(s)`, whichever is more, and is
@@ -11,25 +12,27 @@ never below 0. So a source image that was left out is nearer than one in the lis
 """
 
 import logging
+import queue
+import threading
 from typing import Literal
 
 import numpy as np
 
 from sjft_tf.errors import InputError
 from sjft_tf.retrieval.divergence import SMOOTHING, Smoothing
-from sjft_tf.retrieval.lifting import lift_sources, lift_targets
+from sjft_tf.retrieval.lifting import lift_targets
 from sjft_tf.retrieval.measures import Divergence, HistogramMeasure, Measure
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.threads import Threads, tiles
+from sjft_tf.retrieval.threads import Threads, borrowed, n_cores, one_blas_thread, tiles
 from sjft_tf.retrieval.top_k import TopK, table_of
 
 _logger = logging.getLogger(__name__)
 
 Hubness = Literal["none", "csls"]
 _NEAREST_TARGETS = 10  # of a source image, by which its hubness is known
-_SOURCE_ROWS, _SOURCE_BYTES = 2048, 2**28  # the most images of a source tile, and bytes of their vectors
+_SOURCE_ROWS, _SOURCE_BYTES = 1024, 2**28  # the most images of a source tile, and bytes of their vectors
 _TARGET_ROWS = 2048  # multiplied at a time
-_RANKED_ROWS, _HUB_COLUMNS = 64, 64  # for a thread at a time
+_RANKED_ROWS = 64  # at a time
 
 
 def search_exact(
@@ -42,7 +45,7 @@ def search_exact(
     smoothing: Smoothing = SMOOTHING,
     hubness: Hubness = "none",
     memory_gb: float = 4.0,
-    block_rows: int = 8192,
+    block_rows: int = 65536,
 ) -> NeighborTable:
     """The `depth` source images of least divergence of every target image, see `ExactSearch`.
 
@@ -99,11 +102,15 @@ class ExactSearch:
         self._lift = measure.lift(targets)
         length = self._lift.depth
         self._tile_rows = min(_SOURCE_ROWS, 2 ** int(np.log2(_SOURCE_BYTES / (4 * length))))
-        self._group_rows = self._rows_in_memory(memory_gb, resident_gb)
+        self._scored_rows = len(targets) if hubness == "csls" else min(len(targets), _TARGET_ROWS)
+        self._group_rows, n_threads = self._fitting(memory_gb, resident_gb)
         self._top = TopK(len(targets), depth, self._tile_rows, least=0 if hubness == "none" else -np.inf)
         self._lifted: tuple[int, np.ndarray] = -1, np.empty((0, length), np.float32)
-        self._v = np.zeros((self._tile_rows, length), np.float32)
-        self._scores = np.empty((self._group_rows, self._tile_rows), np.float32)
+        self._rooms: queue.SimpleQueue[tuple[np.ndarray, np.ndarray]] = queue.SimpleQueue()  # of the threads
+        for _ in range(n_threads):
+            scores = np.empty((self._scored_rows, self._tile_rows), np.float32)
+            self._rooms.put((np.zeros((self._tile_rows, length), np.float32), scores))
+        self._locks = [threading.Lock() for _ in tiles(len(targets), _RANKED_ROWS)]
 
     def add(self, start: int, sources: np.ndarray) -> None:
         """Search one block; fastest where blocks begin at multiples of a power of two.
@@ -116,18 +123,16 @@ class ExactSearch:
             InputError: the descriptors do not belong to the target's; the search is as it was.
         """
         self._measure.check(sources, "source", self._targets)
-        stop, size = start + len(sources), self._tile_rows
-        with Threads() as threads:
+        origin = start - start % self._tile_rows  # of the first tile
+        with one_blas_thread(), Threads() as threads:
             for group in tiles(len(self._targets), self._group_rows):
                 u = self._lifted_targets(group, threads)
-                for first in range(start - start % size, stop, size):
-                    columns = slice(max(start, first) - first, min(stop, first + size) - first)
-                    block = sources[first + columns.start - start : first + columns.stop - start]
-                    lift_sources(block, self._lift, self._v[columns], threads)
-                    scores = self._scores[: len(u)]
-                    for rows in tiles(len(u), _TARGET_ROWS):
-                        np.matmul(u[rows], self._v.T, out=scores[rows])
-                    self._rank(group.start, scores[:, columns], first + columns.start, threads)
+
+                def search(tile: slice, u: np.ndarray = u, first_row: int = group.start) -> None:
+                    first = max(origin + tile.start, start)
+                    self._search(first_row, u, first, sources[first - start : origin + tile.stop - start])
+
+                threads.each(search, start + len(sources) - origin, rows=self._tile_rows)
 
     def keys(self) -> np.ndarray:
         """The lists so far, `[n_target, <= depth]` int64, see `top_k`: what `resume` takes."""
@@ -159,41 +164,47 @@ class ExactSearch:
             self._lifted = group.start, lift_targets(self._targets[group], self._lift, threads)
         return self._lifted[1]
 
-    def _rank(self, first_row: int, scores: np.ndarray, first: int, threads: Threads) -> None:
-        """Keep what may be in the table of `[rows, columns]` divergences."""
-        hubness = np.zeros(scores.shape[1], np.float32)
+    def _search(self, first_row: int, u: np.ndarray, first: int, sources: np.ndarray) -> None:
+        """Rank the images of one tile, from the source's `first` on, for the targets that `u` is of."""
+        with borrowed(self._rooms) as (v, scores):
+            self._rank(first_row, u, first, sources, v, scores)
 
-        def average(columns: slice) -> None:
-            lanes = np.maximum(scores[:, columns].T, 0, order="C")
-            nearest = min(_NEAREST_TARGETS, lanes.shape[1])
-            hubness[columns] = np.partition(lanes, nearest - 1, axis=1)[:, :nearest].mean(axis=1) / 2
-
-        def offer(rows: slice) -> None:
-            part = scores[rows]
+    def _rank(
+        self, first_row: int, u: np.ndarray, first: int, sources: np.ndarray, v: np.ndarray, scores: np.ndarray
+    ) -> None:
+        """`_search` with room for lifted sources and for divergences."""
+        columns = slice(first % self._tile_rows, first % self._tile_rows + len(sources))
+        self._lift.sources(sources, v[columns])
+        for group in tiles(len(u), self._scored_rows):
+            near = scores[: group.stop - group.start]
+            for rows in tiles(len(near), _TARGET_ROWS):
+                np.matmul(u[group][rows], v.T, out=near[rows])
+            near = near[:, columns]
             if self._hubness == "csls":
-                part = np.maximum(part, 0) - hubness
-            self._top.offer(slice(first_row + rows.start, first_row + rows.stop), part, first)
+                np.maximum(near, 0, out=near)
+                nearest = min(_NEAREST_TARGETS, len(near))
+                near -= np.partition(near, nearest - 1, axis=0)[:nearest].mean(axis=0) / 2
+            for rows in tiles(len(near), _RANKED_ROWS):
+                ranked = slice(first_row + group.start + rows.start, first_row + group.start + rows.stop)
+                with self._locks[ranked.start // _RANKED_ROWS]:
+                    self._top.offer(ranked, near[rows], first)
 
-        if self._hubness == "csls":
-            threads.each(average, scores.shape[1], rows=_HUB_COLUMNS)
-        threads.each(offer, len(scores), rows=_RANKED_ROWS)
-
-    def _rows_in_memory(self, memory_gb: float, resident_gb: float) -> int:
-        """Target images that are lifted at a time, so that a search stays within its memory."""
+    def _fitting(self, memory_gb: float, resident_gb: float) -> tuple[int, int]:
+        """Target images that are lifted at a time, and threads, so that a search stays within its memory."""
         n, length, size = len(self._targets), self._lift.depth, self._tile_rows
-        resident = 1e9 * resident_gb + TopK.bytes_for(n, self._depth, size) + 4 * size * length
-        each = 4 * (2 * length + size)
-        rows = int((1e9 * memory_gb - resident) // each)
-        least = n if self._hubness == "csls" else min(n, _TARGET_ROWS)
-        if rows >= n:
-            return n
-        if rows < least:
+        free = 1e9 * (memory_gb - resident_gb) - TopK.bytes_for(n, self._depth, size)
+        room, each = 4 * size * (length + self._scored_rows), 8 * length  # of a thread, of a lifted target image
+        if free >= room + n * each:
+            return n, min(n_cores(), int((free - n * each) // room))
+        rows = int((free - room) // each) // _TARGET_ROWS * _TARGET_ROWS
+        if rows <= 0 or self._hubness == "csls":
+            least = n if self._hubness == "csls" else min(n, _TARGET_ROWS)
             raise InputError(
                 f"retrieval.memory_gb is {memory_gb:g}; searching {self._depth:,} neighbors of {n:,} target images with "
                 f"{length:,} numbers each{' by hubness csls' if self._hubness == 'csls' else ''} needs at least "
-                f"{(resident + least * each) / 1e9:.2g}"
+                f"{memory_gb + (room + least * each - free) / 1e9:.2g}"
             )
-        return rows // _TARGET_ROWS * _TARGET_ROWS
+        return rows, 1
 
 
 def check_depth(depth: int, hubness: str = "none") -> None:

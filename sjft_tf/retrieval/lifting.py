@@ -62,11 +62,10 @@ class LogarithmLift:
             shares = descriptors[rows].reshape(-1, length).astype(np.float32)
             logarithms = shares + self.added
             np.log(logarithms, out=logarithms)
-            logarithms -= self.mean_logarithm
             shares -= self.mean_count
-            shares *= self.scale
-            out[rows, :length], out[rows, length:-2] = logarithms, shares
-            out[rows, -2], out[rows, -1] = 1, np.vecdot(logarithms, shares)
+            left = np.subtract(logarithms, self.mean_logarithm, out=out[rows, :length])
+            right = np.multiply(shares, self.scale, out=out[rows, length:-2])
+            out[rows, -2], out[rows, -1] = 1, np.vecdot(left, right)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

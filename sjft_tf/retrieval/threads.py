@@ -1,8 +1,16 @@
 """Rows cut into tiles, and tiles given to threads, because NumPy computes without the interpreter's lock."""
 
 import concurrent.futures
+import contextlib
+import functools
 import os
+import queue
 from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import threadpoolctl
+
+T = TypeVar("T")
 
 
 def tiles(n: int, rows: int) -> Iterator[slice]:
@@ -10,13 +18,38 @@ def tiles(n: int, rows: int) -> Iterator[slice]:
     return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
 
 
+def n_cores() -> int:
+    """Cores that the machine has."""
+    return os.cpu_count() or 1
+
+
 class Threads(concurrent.futures.ThreadPoolExecutor):
     """As many threads as there are cores; a context that ends them."""
 
     def __init__(self) -> None:
-        super().__init__(os.cpu_count())
+        super().__init__(n_cores())
 
     def each(self, work: Callable[[slice], None], n: int, *, rows: int) -> None:
         """Call `work` for tiles that cover 0..n-1, side by side; the first exception is raised."""
         for _ in self.map(work, tiles(n, rows)):
             pass
+
+
+@contextlib.contextmanager
+def borrowed(free: "queue.SimpleQueue[T]") -> Iterator[T]:
+    """One of what is free, as soon as there is one; given back even after an error."""
+    room = free.get()
+    try:
+        yield room
+    finally:
+        free.put(room)
+
+
+def one_blas_thread() -> contextlib.AbstractContextManager[object]:
+    """A context in which a product takes one thread: where our threads multiply side by side, none waits for another."""
+    return _blas().limit(limits=1)
+
+
+@functools.cache
+def _blas() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController().select(user_api="blas")

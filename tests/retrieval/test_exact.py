@@ -1,6 +1,7 @@
 """Exact search against a direct evaluation, within its promise; and one table to the bit, however the work is cut."""
 
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -135,7 +136,6 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(module, "_SOURCE_ROWS", 16)
     monkeypatch.setattr(module, "_TARGET_ROWS", 8)
     monkeypatch.setattr(module, "_RANKED_ROWS", 4)
-    monkeypatch.setattr(module, "_HUB_COLUMNS", 5)
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +159,19 @@ def test_the_size_of_blocks_changes_no_bit(small_tiles, crowd, assert_same, weig
 def test_memory_changes_no_bit(small_tiles, crowd, assert_same, assert_nearest, weights):
     whole = search_exact(*crowd, weights, depth=31)
     assert_nearest(whole, *crowd, weights)
-    little = 1e-9 * (8 * 21 * (31 + 64 + 16) + 4 * 16 * 38 + 8 * 4 * (2 * 38 + 16))
+    little = 1e-9 * (8 * 21 * (31 + 64 + 16) + 4 * 16 * (38 + 8) + 8 * 8 * 38 + 1)
     assert ExactSearch(crowd[0], HistogramMeasure(weights), depth=31, memory_gb=little)._group_rows == 8
     assert_same(search_exact(*crowd, weights, depth=31, memory_gb=little), whole)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+@pytest.mark.parametrize("n_threads", [1, 2, 7])
+def test_the_number_of_threads_changes_no_bit(
+    small_tiles, monkeypatch, crowd, assert_same, weights, n_threads, setting
+):
+    whole = search_exact(*crowd, weights, depth=31, **setting)
+    monkeypatch.setattr(os, "cpu_count", lambda: n_threads)
+    assert_same(search_exact(*crowd, weights, depth=31, **setting), whole)
 
 
 @pytest.mark.parametrize("setting", SETTINGS[:2], ids=str)
@@ -279,7 +289,7 @@ def test_values_out_of_range_are_refused(rng, draw, weights, values, message):
 
 
 def test_hubness_needs_all_targets_in_memory(small_tiles, crowd, weights):
-    little = 1e-9 * (8 * 21 * (31 + 64 + 16) + 4 * 16 * 38 + 20 * 4 * (2 * 38 + 16))
+    little = 1e-9 * (8 * 21 * (31 + 64 + 16) + 4 * 16 * (38 + 8) + 20 * 8 * 38 + 1)
     search_exact(*crowd, weights, depth=31, memory_gb=little)
     with pytest.raises(InputError, match="by hubness csls needs at least"):
         search_exact(*crowd, weights, depth=31, memory_gb=little, hubness="csls")

@@ -5,19 +5,19 @@ sources are in one group, and a group is multiplied with all sources that any of
 many products as there are pairs, at the speed of a matrix product.
 """
 
+import queue
 from collections.abc import Callable
 
 import numpy as np
 
 from sjft_tf.retrieval.lifting import Lift, lift_sources, lift_targets
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.threads import Threads, tiles
+from sjft_tf.retrieval.threads import Threads, borrowed, n_cores, one_blas_thread, tiles
 from sjft_tf.retrieval.top_k import keys_of, table_of
 
 _GROUP = 64  # targets
 _WHOLE = 0.4  # a group that proposes more of a tile is multiplied with all of it: taking rows out costs more
 _LIFTED_BYTES, _LEAST_ROWS = 2**26, 1024  # of the vectors of a tile; a product with fewer is slow
-_TAKEN_ROWS = 64  # for a thread at a time
 
 Descriptors = Callable[[np.ndarray], np.ndarray]  # of images at ascending indices
 
@@ -43,9 +43,11 @@ def rerank(
     rows = max(_LEAST_ROWS, _LIFTED_BYTES // (4 * lift.depth))
     edges = np.arange(0, int(candidates.max()) + rows + 1, rows)
     bounds = np.array([np.searchsorted(row, edges) for row in ordered])
-    with Threads() as threads:
+    v, taken = np.empty((rows, lift.depth), np.float32), queue.SimpleQueue[np.ndarray]()
+    for _ in range(n_cores()):
+        taken.put(np.empty((int(_WHOLE * rows), lift.depth), np.float32))
+    with one_blas_thread(), Threads() as threads:
         u = lift_targets(targets[order], lift, threads)
-        v, taken = (np.empty((n, lift.depth), np.float32) for n in (rows, int(_WHOLE * rows) + 1))
         for tile, first in enumerate(edges[:-1].tolist()):
             low, high = bounds[:, tile], bounds[:, tile + 1]
             proposed = [ordered[row, low[row] : high[row]] - first for row in range(len(ordered))]
@@ -54,16 +56,21 @@ def rerank(
             if not len(wanted):
                 continue
             lift_sources(sources(wanted + first), lift, v, threads)
-            for group in tiles(len(ordered), _GROUP):
+
+            def rank(
+                group: slice, low: np.ndarray = low, high: np.ndarray = high, place: np.ndarray = place,
+                proposed: list[np.ndarray] = proposed, n_wanted: int = len(wanted),
+            ) -> None:  # fmt: skip
                 flat = place[np.concatenate(proposed[group])]
-                if not len(flat):
-                    continue
-                products, columns = _multiplied(u[group], v[: len(wanted)], flat, taken, threads)
+                with borrowed(taken) as room:
+                    products, columns = _multiplied(u[group], v[:n_wanted], flat, room)
                 numbers = high[group] - low[group]
                 members = np.repeat(np.arange(len(numbers)), numbers)
                 within = np.arange(len(flat)) - np.repeat(np.cumsum(numbers) - numbers - low[group], numbers)
                 values = np.maximum(products[members, columns], 0)
                 keys[group][members, within] = keys_of(values, ordered[group][members, within])
+
+            threads.each(rank, len(ordered), rows=_GROUP)
     table_keys = np.empty_like(keys)
     table_keys[order] = keys
     return table_of(np.sort(table_keys, axis=1)[:, :depth])
@@ -89,16 +96,12 @@ def _places(proposed: list[np.ndarray], size: int) -> np.ndarray:
 
 
 def _multiplied(
-    u: np.ndarray, v: np.ndarray, wanted: np.ndarray, taken: np.ndarray, threads: Threads
+    u: np.ndarray, v: np.ndarray, wanted: np.ndarray, room: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Products of `u` with those of `v` that are wanted, and in which column each of `wanted` is."""
     place = _places([wanted], len(v))
     rows = np.flatnonzero(place >= 0)
-    if len(rows) > _WHOLE * len(v):
+    if len(rows) > len(room):
         return u @ v.T, wanted
-
-    def take(part: slice) -> None:
-        np.take(v, rows[part], axis=0, out=taken[part], mode="clip")
-
-    threads.each(take, len(rows), rows=_TAKEN_ROWS)
-    return u @ taken[: len(rows)].T, place[wanted]
+    np.take(v, rows, axis=0, out=room[: len(rows)], mode="clip")
+    return u @ room[: len(rows)].T, place[wanted]

@@ -213,21 +213,3 @@ def test_a_table_of_another_source_is_noticed(table):
         Selection(table, mode="random", n_source=10)
     with pytest.raises(InputError, match="source_labels has 29 entries, but the neighbor table names image 29"):
         Selection(table, min_per_class=1, source_labels=np.zeros(29, int))
-
-
-def test_a_table_of_another_domain_of_equal_size_is_refused(table):
-    class Images:
-        def __init__(self, n, content):
-            self.n, self.content, self.name = n, content, content
-
-        def __len__(self):
-            return self.n
-
-        def fingerprint(self):
-            return self.content
-
-    known = table.of(Images(5, "flowers"), Images(30, "tiny"))
-    Selection(known, k0=4).check(Images(5, "flowers"), Images(30, "tiny"))
-    with pytest.raises(InputError, match="another target than dogs"):
-        Selection(known, k0=4).check(Images(5, "dogs"))
-    Selection(None, mode="none").check(Images(5, "dogs"))

@@ -9,7 +9,7 @@ from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.inference import predict
 from sjft_tf.selection import Selection, entropy
-from sjft_tf.training.callbacks.plain import plain_model
+from sjft_tf.training.callbacks.measures import plain_model
 
 
 class NeighborExpansion(keras.callbacks.Callback):

@@ -50,11 +50,7 @@ def _guesses(history: History, s: Setting, counts: Counts) -> str | None:
 def _source_diverges(history: History, s: Setting, counts: Counts) -> str | None:
     if s.mode == "none":
         return None
-    losses, end, n = (
-        [_number(entry.get("source_loss")) for entry in history],
-        _end_loss(history[-1], "source"),
-        len(history),
-    )
+    losses, end, n = _series(history, "source_loss"), _end_loss(history[-1], "source"), len(history)
     advice = "lower training.learning_rate or training.source_loss_weight"
     if not math.isfinite(losses[-1]):
         return f"the source loss is not finite in round {n}: {advice}"
@@ -64,29 +60,28 @@ def _source_diverges(history: History, s: Setting, counts: Counts) -> str | None
             f"guessing among {s.n_source_classes:,} classes: the source head diverges; {advice}"
         )
     best = int(np.nanargmin(losses))
-    if losses[-1] > 1.1 * losses[best]:
-        return (
-            f"the source loss rose from {losses[best]:.2f} in round {best + 1} to {losses[-1]:.2f} in round {n}: the "
-            f"source head diverges; {advice}"
-        )
-    return None
+    if losses[-1] <= 1.1 * losses[best]:
+        return None
+    return f"{_rise('source', losses, best)}: the source head diverges; {advice}"
 
 
 def _term_diverges(history: History, s: Setting, counts: Counts) -> str | None:
     """Of further terms of the objective; target and source have rules of their own."""
-    n = len(history)
     names = [key.removesuffix("_loss") for key in history[-1] if key.endswith("_loss")]
     for name in names:
-        losses = [_number(entry.get(f"{name}_loss")) for entry in history]
+        losses = _series(history, f"{name}_loss")
         if name in ("target", "source") or np.isnan(losses[:-1]).any():
             continue
         best = int(np.argmin(losses))
         if not math.isfinite(losses[-1]) or losses[-1] > losses[best] + 0.1 * abs(losses[best]):
-            return (
-                f"the {name} loss rose from {losses[best]:.2f} in round {best + 1} to {losses[-1]:.2f} in round {n}: it "
-                "diverges; lower its weight or training.learning_rate"
-            )
+            return f"{_rise(name, losses, best)}: it diverges; lower its weight or training.learning_rate"
     return None
+
+
+def _rise(name: str, losses: Sequence[float], best: int) -> str:
+    return (
+        f"the {name} loss rose from {losses[best]:.2f} in round {best + 1} to {losses[-1]:.2f} in round {len(losses)}"
+    )
 
 
 def _inference_lags(history: History, s: Setting, counts: Counts) -> str | None:
@@ -101,7 +96,7 @@ def _inference_lags(history: History, s: Setting, counts: Counts) -> str | None:
 
 
 def _overfits(history: History, s: Setting, counts: Counts) -> str | None:
-    accuracies = [_number(entry.get("val_mean_class_accuracy")) for entry in history]
+    accuracies = _series(history, "val_mean_class_accuracy")
     if not s.n_validation or np.isnan(accuracies).any() or _inference_lags(history, s, counts):
         return None
     best = int(np.argmax(accuracies))
@@ -217,6 +212,10 @@ def _end_loss(entry: Mapping[str, Any], head: str) -> float:
     """Mean loss of the last quarter of a round's curve; of the whole round where there is no curve."""
     curve = [_number(loss) for loss in (entry.get("loss_curve") or {}).get(head) or ()]
     return float(np.mean(curve[3 * len(curve) // 4 :])) if len(curve) > 3 else _number(entry.get(f"{head}_loss"))
+
+
+def _series(history: History, name: str) -> list[float]:
+    return [_number(entry.get(name)) for entry in history]
 
 
 def _number(value: float | None) -> float:

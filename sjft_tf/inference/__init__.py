@@ -1,5 +1,5 @@
 """What a model makes of a domain's images, un-augmented."""
 
-from sjft_tf.inference.prediction import model_image_size, predict
+from sjft_tf.inference.prediction import predict
 
-__all__ = ["model_image_size", "predict"]
+__all__ = ["predict"]

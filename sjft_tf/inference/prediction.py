@@ -39,26 +39,16 @@ def predict(
         `[n, n_classes]` float32, rows sum to 1. Computed in inference mode, the softmax in float32.
 
     Raises:
-        InputError: unknown view, or a model that has no fully convolutional form for `"multiscale"`.
+        InputError: unknown view or image size, or a model that has no fully convolutional form for `"multiscale"`.
     """
-    size = image_size or model_image_size(model)
+    size = image_size or model.inputs[0].shape[1]
+    if size is None:
+        raise InputError(f"model {model.name!r} takes images of any size; give image_size, in pixels")
     if view == "multiscale":
         return _over_scales(model, domain, size, batch_size, progress)
     if view not in CROPS:
         raise InputError(f"view is {view!r}; it must be one of {', '.join(map(repr, CROPS))}, 'multiscale'")
     return _over_crops(model, domain, size, batch_size, view, progress)
-
-
-def model_image_size(model: keras.Model) -> int:
-    """Side in pixels of the images that a model takes.
-
-    Raises:
-        InputError: it takes images of any size.
-    """
-    side = model.inputs[0].shape[1]
-    if side is None:
-        raise InputError(f"model {model.name!r} takes images of any size; give image_size, in pixels")
-    return int(side)
 
 
 def _over_crops(
@@ -70,16 +60,15 @@ def _over_crops(
     batches = batches.map(lambda views: tf.reshape(views, (-1, size, size, 3)))
     if n_crops > 1:
         n_batches = -(-n * n_crops // batch_size)
-        batches = (
-            batches.unbatch().batch(batch_size).apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(1)
-        )
+        rebatched = batches.unbatch().batch(batch_size)
+        batches = rebatched.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(1)
     callbacks = []
     if progress is not None:
-        callbacks.append(
-            keras.callbacks.LambdaCallback(
-                on_predict_batch_end=lambda batch, logs: progress(min((batch + 1) * batch_size // n_crops, n), n)
-            )
-        )
+
+        def tell(batch: int, logs: dict | None) -> None:
+            progress(min((batch + 1) * batch_size // n_crops, n), n)
+
+        callbacks.append(keras.callbacks.LambdaCallback(on_predict_batch_end=tell))
     outputs = model.predict(batches, verbose=0, callbacks=callbacks)
     logits = outputs["target"] if isinstance(outputs, dict) else outputs
     probabilities = tf.nn.softmax(tf.cast(logits, tf.float32)).numpy()
@@ -113,10 +102,8 @@ def _over_scales(
 def _whole_images(domain: Domain, sides: list[int], pixels: int) -> tf.data.Dataset:
     """Every image at every scale, one scale after the other, in batches of images of one shape and about `pixels`.
 
-    Images of one shape find each other among `_WINDOW` batches, so memory is bounded whatever the shapes.
-
-    Returns:
-        A dataset of the shorter side, indices `[b]` and images `[b, H, W, 3]` float32.
+    Images of one shape find each other among `_WINDOW` batches, so memory is bounded whatever the shapes. Elements are the
+    shorter side, indices `[b]` and images `[b, H, W, 3]` float32.
     """
 
     def at_scale(side: tf.Tensor, batch_size: tf.Tensor) -> tf.data.Dataset:

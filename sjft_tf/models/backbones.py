@@ -1,7 +1,7 @@
-"""Trunks by name: raw RGB images to average-pooled features, with the scaling each net was trained on inside.
+"""Trunks by name: raw RGB images to average-pooled features, with the scaling each network was trained on inside.
 
 Our ResNet V2 (`resnet10v2` ... `resnet152v2`, of which 50, 101 and 152 are those of `keras.applications`; and in the
-layout of the paper's authors `resnet50v2_identity`, 101 and 152), and every net of `keras.applications` by its name in
+layout of the paper's authors `resnet50v2_identity`, 101 and 152), and every network of `keras.applications` by its name in
 lower case. All layers are Keras' own, so that a saved trunk loads where this package is absent; but for those of
 `bn="per_domain"`. They lie flat in the model (no model in a model), which keeps the names of published weights at the
 top level.
@@ -16,10 +16,10 @@ from typing import Any
 import keras
 
 from sjft_tf.errors import InputError
-from sjft_tf.models.normalization import BN_MODES, set_batch_normalization
+from sjft_tf.models.normalization import check_mode, set_batch_normalization
 from sjft_tf.models.resnet_v2 import BLOCKS, IDENTITY_DEPTHS, resnet_v2, resnet_v2_identity
 
-# By the module of keras.applications; the nets of modules not named here scale their input themselves.
+# By the module of keras.applications; the networks of modules not named here scale their input themselves.
 PREPROCESSING = {
     "densenet": "torch",
     "inception_resnet_v2": "tf",
@@ -63,11 +63,7 @@ def build_trunk(
     Args:
         backbone: a name of `backbone_names()`.
         image_size: S, in pixels.
-        width: factor on the number of kernels, for our ResNet V2 only.
-        alpha: the same for the MobileNets, under Keras' name; `None` is 1.
-        stem: `"imagenet"` or `"small"`; the latter for our ResNet V2 only.
-        bn: as in `joint_model`.
-        bn_momentum: of the moving averages of every batch normalization.
+        width, alpha, stem, bn, bn_momentum: as in `joint_model`.
         imagenet: fill with the ImageNet weights that Keras publishes (downloaded once, then cached by Keras). Keras
             gives EfficientNetB0 to B7 a further rescaling in this case alone, so a local copy of their weights does
             not do the same.
@@ -77,17 +73,13 @@ def build_trunk(
         strategy of several replicas its batch normalizations take their statistics over all of them.
 
     Raises:
-        InputError: unknown name, an argument the net does not take, an image too small for it, or no weights to be had.
+        InputError: unknown name, an argument the network does not take, an image too small for it, or no weights to be had.
     """
-    if bn not in BN_MODES:
-        raise InputError(f"bn is {bn!r}; it must be one of {', '.join(map(repr, BN_MODES))}")
-    if backbone in _OURS:
-        trunk = _our_trunk(backbone, image_size, width, alpha, stem, imagenet)
-    elif backbone in _APPLICATIONS:
-        trunk = _keras_trunk(backbone, image_size, width, alpha, stem, imagenet)
-    else:
+    check_mode(bn)
+    if backbone not in backbone_names():
         raise InputError(f"backbone {backbone!r} is unknown{_nearest(backbone)}")
-    return set_batch_normalization(trunk, bn, bn_momentum)
+    build = _our_trunk if backbone in _OURS else _keras_trunk
+    return set_batch_normalization(build(backbone, image_size, width, alpha, stem, imagenet), bn, bn_momentum)
 
 
 def own_trunk(model: keras.Model, *, bn: str = "mixed", bn_momentum: float | None = None) -> keras.Model:
@@ -95,8 +87,7 @@ def own_trunk(model: keras.Model, *, bn: str = "mixed", bn_momentum: float | Non
 
     Args:
         model: functional, from images `[B, S, S, 3]` to features `[B, F]` or `[B, h, w, C]`.
-        bn: as in `joint_model`; layers of the model are changed, but for `"per_domain"`.
-        bn_momentum: of the moving averages of every batch normalization; None: as they have it.
+        bn, bn_momentum: as in `joint_model`; layers of the model are changed, but for `"per_domain"`.
 
     Raises:
         InputError: it is no such model.
@@ -113,8 +104,8 @@ def own_trunk(model: keras.Model, *, bn: str = "mixed", bn_momentum: float | Non
 
 
 def scaled(image: keras.KerasTensor, mode: str | None) -> keras.KerasTensor:
-    """RGB 0..255 to what nets of `mode` take: `"tf"`, `"torch"`, `"caffe"` (of `keras.applications`), `"caffe_rounded"`
-    (the authors': BGR minus whole means), or `None` for nets that scale themselves.
+    """RGB 0..255 to what networks of `mode` take: `"tf"`, `"torch"`, `"caffe"` (of `keras.applications`), `"caffe_rounded"`
+    (the authors': BGR minus whole means), or `None` for networks that scale themselves.
 
     Computed in float32 under any policy: bfloat16 tells 0..255 apart in whole numbers only.
     """
@@ -147,7 +138,7 @@ def _our_trunk(
             "only for resnet50v2, resnet101v2 and resnet152v2 at width 1 with stem 'imagenet'"
         )
     graph, depth, mode = _OURS[backbone]
-    image = _image(image_size)
+    image = keras.Input((image_size, image_size, 3), dtype="float32", name="image")
     trunk = keras.Model(image, graph(scaled(image, mode), depth, width=width, stem=stem), name=backbone)
     if imagenet:
         published = _construct(backbone, input_shape=(image_size, image_size, 3), weights="imagenet")
@@ -163,20 +154,16 @@ def _keras_trunk(
         raise InputError(f"width is {width}, but {backbone} takes none; only our ResNet V2 does")
     if stem != "imagenet":
         raise InputError(f"stem is {stem!r}, but {backbone} has its own; only our ResNet V2 has a choice")
-    arguments: dict[str, Any] = {}
-    if alpha is not None:
-        if "alpha" not in inspect.signature(constructor).parameters:
-            raise InputError(f"alpha is {alpha}, but {backbone} takes none; only the MobileNets do")
-        arguments["alpha"] = alpha
-    image = _image(image_size)
-    net = _construct(
-        backbone,
-        input_tensor=scaled(image, PREPROCESSING.get(_module(constructor))),
-        input_shape=(image_size, image_size, 3),
-        weights="imagenet" if imagenet else None,
-        **arguments,
-    )
-    return keras.Model(image, net.output, name=backbone)  # the application itself takes its image in a list
+    if alpha is not None and "alpha" not in inspect.signature(constructor).parameters:
+        raise InputError(f"alpha is {alpha}, but {backbone} takes none; only the MobileNets do")
+    shape = (image_size, image_size, 3)
+    image = keras.Input(shape, dtype="float32", name="image")
+    network = _construct(
+        backbone, input_shape=shape, weights="imagenet" if imagenet else None,
+        input_tensor=scaled(image, PREPROCESSING.get(constructor.__module__.rpartition(".")[2])),
+        **({} if alpha is None else {"alpha": alpha}),
+    )  # fmt: skip
+    return keras.Model(image, network.output, name=backbone)  # the application itself takes its image in a list
 
 
 def _construct(backbone: str, *, weights: str | None, **arguments: Any) -> keras.Model:
@@ -188,14 +175,6 @@ def _construct(backbone: str, *, weights: str | None, **arguments: Any) -> keras
         if weights is None:
             raise
         raise InputError(f"the ImageNet weights of {backbone} cannot be had: {_one_line(error)}") from error
-
-
-def _image(image_size: int) -> keras.KerasTensor:
-    return keras.Input((image_size, image_size, 3), dtype="float32", name="image")
-
-
-def _module(constructor: Callable[..., keras.Model]) -> str:
-    return constructor.__module__.rpartition(".")[2]
 
 
 def _nearest(backbone: str) -> str:

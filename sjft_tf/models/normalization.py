@@ -62,21 +62,19 @@ class _BatchStatistics(keras.layers.BatchNormalization):
         return super().call(inputs, training=True)
 
 
+def check_mode(bn: str) -> None:
+    """Raise InputError unless `bn` is one of `BN_MODES`."""
+    if bn not in BN_MODES:
+        raise InputError(f"bn is {bn!r}; it must be one of {', '.join(map(repr, BN_MODES))}")
+
+
 def set_batch_normalization(model: keras.Model, bn: str, momentum: float | None) -> keras.Model:
     """The model with its batch normalizations as asked for; for `"per_domain"` a copy, for the others itself, changed.
 
-    Built under a strategy of several replicas they take their statistics over all of them.
-
-    Args:
-        model: functional.
-        bn: one of `BN_MODES`, as in `joint_model`.
-        momentum: of the moving averages; None: as it is.
-
-    Raises:
-        InputError: `bn` is unknown.
+    Built under a strategy of several replicas they take their statistics over all of them. `bn` is as in `joint_model`;
+    momentum None leaves it as it is.
     """
-    if bn not in BN_MODES:
-        raise InputError(f"bn is {bn!r}; it must be one of {', '.join(map(repr, BN_MODES))}")
+    check_mode(bn)
     for layer in batch_normalizations(model):
         layer.momentum = layer.momentum if momentum is None else momentum
         layer.synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
@@ -102,10 +100,7 @@ def as_plain_keras(model: keras.Model) -> keras.Model:
 def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """All layers, those of models inside it in the place of these."""
     for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
+        yield from _layers(layer) if isinstance(layer, keras.Model) else (layer,)
 
 
 def _copy(model: keras.Model, kind: type[keras.layers.BatchNormalization]) -> keras.Model:
@@ -133,14 +128,13 @@ def _clone(model: keras.Model, new_layer: Callable[[Any], Any]) -> keras.Model:
 def recalibrate_batch_normalization(model: keras.Model, images: tf.data.Dataset) -> None:
     """Set the moving averages of every batch normalization to the statistics of `images`.
 
-    Each batch passes the net as in training, normalized by its own statistics, but with dropout off, as it is when the
+    Each batch passes the network as in training, normalized by its own statistics, but with dropout off, as it is when the
     averages are used. A layer's mean is that of the batch means, weighted by rows; its variance the mean of the batch
     variances plus the variance of the batch means, which for the first layer are those of the whole set, whatever the
     batches. No other variable changes, and on an error none does.
 
-    Takes a graph of its own, so some seconds for a deep net whatever the images. Works on one device, wherever the
-    model lives; under `tf.distribute` call it outside `strategy.run`. Several
-    workers must each call it with the same images.
+    Takes a graph of its own, so some seconds for a deep network whatever the images. Works on one device, wherever the
+    model lives; under `tf.distribute` call it outside `strategy.run`, by several workers with the same images.
 
     Args:
         model: functional.
@@ -170,13 +164,13 @@ def _batch_moments(model: keras.Model, layers: list[keras.layers.BatchNormalizat
         twins[id(layer)] = _BatchStatistics.from_config(layer.get_config() | settings)
         return twins[id(layer)]
 
-    net = _clone(model, shared_or_twin)
+    twin_model = _clone(model, shared_or_twin)
     for layer in layers:
         twins[id(layer)].set_weights(layer.get_weights())
 
     @tf.function
     def moments(images: tf.Tensor) -> tf.Tensor:
-        net(images, training=False)
+        twin_model(images, training=False)
         ordered = [twins[id(layer)] for layer in layers]
         means, variances = ([getattr(twin, name) for twin in ordered] for name in ("moving_mean", "moving_variance"))
         return tf.stack([tf.concat(means, 0), tf.concat(variances, 0)])

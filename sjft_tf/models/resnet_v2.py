@@ -15,6 +15,7 @@ References: He et al., "Identity mappings in deep residual networks", ECCV 2016;
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 
@@ -36,7 +37,7 @@ def resnet_v2(image: keras.KerasTensor, depth: int, *, width: float = 1.0, stem:
     Args:
         image: `[B, S, S, 3]`, scaled to -1..1.
         depth: 10, 18 or 34 (basic blocks), 50, 101 or 152 (bottleneck blocks).
-        width: factor on the number of kernels of every layer; 0.5 is the net of the paper's Table 1.
+        width: factor on the number of kernels of every layer; 0.5 is the network of the paper's Table 1.
         stem: `"imagenet"` (7x7 stride 2, then 3x3 max pool stride 2) or `"small"` for images of about 64 px
             (3x3 stride 2, no pool, so that the first stage runs at half the image's size).
 
@@ -47,10 +48,18 @@ def resnet_v2(image: keras.KerasTensor, depth: int, *, width: float = 1.0, stem:
         InputError: unknown depth or stem, or a width that is not positive.
     """
     _check(depth, BLOCKS, width, stem)
-    stack = _basic_stack if depth < 50 else _bottleneck_stack
-    x = _stem(image, _kernels(64, width), stem)
+    x = _padded_conv(image, _kernels(64, width), 7 if stem == "imagenet" else 3, "conv1", strides=2, use_bias=True)
+    if stem == "imagenet":
+        x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
+        x = keras.layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
     for stage, blocks in enumerate(BLOCKS[depth]):
-        x = stack(x, _kernels(64 * 2**stage, width), blocks, stage)
+        kernels = _kernels(64 * 2**stage, width)
+        for block in range(1, blocks + 1):
+            name = f"conv{stage + 2}_block{block}"
+            if depth < 50:
+                x = _basic(x, kernels, name, strides=2 if block == 1 and stage > 0 else 1)
+            else:
+                x = _bottleneck(x, kernels, name, strides=2 if block == blocks and stage < 3 else 1, project=block == 1)
     x = _normalized(x, "post")
     return keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
 
@@ -60,18 +69,8 @@ def resnet_v2_identity(
 ) -> keras.KerasTensor:
     """Average-pooled features of a ResNet V2 in the authors' layout over `image`.
 
-    Args:
-        image: `[B, S, S, 3]`, BGR 0..255 minus (104, 117, 123).
-        depth: 50, 101 or 152.
-        width: factor on the number of kernels of every layer; 0.5 is the net of the paper's Table 1.
-        stem: `"imagenet"` (7x7 stride 2, then 3x3 max pool stride 2 that rounds sizes up, as Caffe's does) or `"small"`
-            (3x3 stride 2, no pool).
-
-    Returns:
-        `[B, F]`, F = 2048 times `width`.
-
-    Raises:
-        InputError: unknown depth or stem, or a width that is not positive.
+    Arguments, result and errors as of `resnet_v2`, but for `image`, which is BGR 0..255 minus (104, 117, 123), the depths,
+    which are 50, 101 and 152, and the max pool of `"imagenet"`, which rounds sizes up, as Caffe's does.
     """
     _check(depth, IDENTITY_DEPTHS, width, stem)
     x = activated = _identity_stem(image, _kernels(64, width), stem)
@@ -97,24 +96,6 @@ def _kernels(count: int, width: float) -> int:
     return max(1, round(count * width))
 
 
-def _stem(x: keras.KerasTensor, kernels: int, stem: str) -> keras.KerasTensor:
-    size = 7 if stem == "imagenet" else 3
-    x = keras.layers.ZeroPadding2D(size // 2, name="conv1_pad")(x)
-    x = _conv(x, kernels, size, "conv1_conv", strides=2, use_bias=True)
-    if stem == "imagenet":
-        x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
-        x = keras.layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
-    return x
-
-
-def _bottleneck_stack(x: keras.KerasTensor, kernels: int, blocks: int, stage: int) -> keras.KerasTensor:
-    last_stride = 1 if stage == 3 else 2
-    for block in range(1, blocks + 1):
-        name = f"conv{stage + 2}_block{block}"
-        x = _bottleneck(x, kernels, name, strides=last_stride if block == blocks else 1, project=block == 1)
-    return x
-
-
 def _bottleneck(x: keras.KerasTensor, kernels: int, name: str, *, strides: int, project: bool) -> keras.KerasTensor:
     activated = _normalized(x, f"{name}_preact")
     if project:
@@ -123,38 +104,24 @@ def _bottleneck(x: keras.KerasTensor, kernels: int, name: str, *, strides: int, 
         shortcut = keras.layers.MaxPooling2D(1, strides=strides, name=f"{name}_0_pool")(x) if strides > 1 else x
     x = _conv(activated, kernels, 1, f"{name}_1_conv")
     x = _normalized(x, f"{name}_1")
-    x = keras.layers.ZeroPadding2D(1, name=f"{name}_2_pad")(x)
-    x = _conv(x, kernels, 3, f"{name}_2_conv", strides=strides)
+    x = _padded_conv(x, kernels, 3, f"{name}_2", strides=strides)
     x = _normalized(x, f"{name}_2")
     x = _conv(x, 4 * kernels, 1, f"{name}_3_conv", use_bias=True)
     return keras.layers.Add(name=f"{name}_out")([shortcut, x])
 
 
-def _basic_stack(x: keras.KerasTensor, kernels: int, blocks: int, stage: int) -> keras.KerasTensor:
-    for block in range(1, blocks + 1):
-        name = f"conv{stage + 2}_block{block}"
-        x = _basic(x, kernels, name, strides=2 if block == 1 and stage > 0 else 1)
-    return x
-
-
 def _basic(x: keras.KerasTensor, kernels: int, name: str, *, strides: int) -> keras.KerasTensor:
     activated = _normalized(x, f"{name}_preact")
-    if strides > 1 or x.shape[-1] != kernels:
-        shortcut = _conv(activated, kernels, 1, f"{name}_0_conv", strides=strides)
-    else:
-        shortcut = x
-    x = keras.layers.ZeroPadding2D(1, name=f"{name}_1_pad")(activated)
-    x = _conv(x, kernels, 3, f"{name}_1_conv", strides=strides)
+    project = strides > 1 or x.shape[-1] != kernels
+    shortcut = _conv(activated, kernels, 1, f"{name}_0_conv", strides=strides) if project else x
+    x = _padded_conv(activated, kernels, 3, f"{name}_1", strides=strides)
     x = _normalized(x, f"{name}_1")
-    x = keras.layers.ZeroPadding2D(1, name=f"{name}_2_pad")(x)
-    x = _conv(x, kernels, 3, f"{name}_2_conv")
+    x = _padded_conv(x, kernels, 3, f"{name}_2")
     return keras.layers.Add(name=f"{name}_out")([shortcut, x])
 
 
 def _identity_stem(x: keras.KerasTensor, kernels: int, stem: str) -> keras.KerasTensor:
-    size = 7 if stem == "imagenet" else 3
-    x = keras.layers.ZeroPadding2D(size // 2, name="conv1_pad")(x)
-    x = _conv(x, kernels, size, "conv1_conv", strides=2)
+    x = _padded_conv(x, kernels, 7 if stem == "imagenet" else 3, "conv1", strides=2)
     x = _normalized(x, "conv1", _IDENTITY_BN_EPSILON)
     if stem == "imagenet":
         # Windows of an even size reach one pixel beyond it: after a ReLU 0 is as good as nothing. Of an odd size none
@@ -170,8 +137,7 @@ def _identity_bottleneck(
     shortcut = _conv(activated, 4 * kernels, 1, f"{name}_0_conv", strides=strides) if project else x
     x = _conv(activated, kernels, 1, f"{name}_1_conv", strides=strides)
     x = _normalized(x, f"{name}_1", _IDENTITY_BN_EPSILON)
-    x = keras.layers.ZeroPadding2D(1, name=f"{name}_2_pad")(x)
-    x = _conv(x, kernels, 3, f"{name}_2_conv")
+    x = _padded_conv(x, kernels, 3, f"{name}_2")
     x = _normalized(x, f"{name}_2", _IDENTITY_BN_EPSILON)
     x = _conv(x, 4 * kernels, 1, f"{name}_3_conv")
     return keras.layers.Add(name=f"{name}_out")([shortcut, x])
@@ -180,6 +146,11 @@ def _identity_bottleneck(
 def _normalized(x: keras.KerasTensor, name: str, epsilon: float = _BN_EPSILON) -> keras.KerasTensor:
     x = keras.layers.BatchNormalization(epsilon=epsilon, name=f"{name}_bn")(x)
     return keras.layers.Activation("relu", name=f"{name}_relu")(x)
+
+
+def _padded_conv(x: keras.KerasTensor, kernels: int, size: int, name: str, **settings: Any) -> keras.KerasTensor:
+    x = keras.layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
+    return _conv(x, kernels, size, f"{name}_conv", **settings)
 
 
 def _conv(

@@ -6,15 +6,9 @@ import numpy as np
 
 
 def frequent(images: np.ndarray, labels: np.ndarray, min_per_class: int) -> np.ndarray:
-    """Which source images belong to a class with at least `min_per_class` of the given images.
+    """`[n_source]` bool: which source images belong to a class with at least `min_per_class` of the `images`.
 
-    Args:
-        images: `[m]` int, distinct indices of source images.
-        labels: `[n_source]` int >= 0, classes of all source images.
-        min_per_class: number of images.
-
-    Returns:
-        `[n_source]` bool.
+    `images` are `[m]` int, distinct indices of source images; `labels` `[n_source]` int >= 0, classes of all of them.
     """
     n_in_class = np.bincount(labels[images], minlength=int(labels.max()) + 1)
     return np.asarray((n_in_class >= min_per_class)[labels])
@@ -22,11 +16,7 @@ def frequent(images: np.ndarray, labels: np.ndarray, min_per_class: int) -> np.n
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pool:
-    """One set of source images for every target image.
-
-    Attributes:
-        images: `[m]` int32, distinct.
-    """
+    """One set of source images, `[m]` int32, distinct, for every target image."""
 
     images: np.ndarray
 

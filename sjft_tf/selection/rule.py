@@ -39,10 +39,7 @@ def expand_counts(
         counts: `[n]` int32, this round's K.
         entropies: `[n]` float, Eq. (2), in nats.
         correct: `[n]` bool, whether the target head's top class is the label.
-        k0: K of the first round.
-        sigma0: growth of a wrong image, in multiples of `k0`.
-        sigma1: growth of a correct but uncertain image, in multiples of `k0`.
-        delta: the entropy in nats from which a correct image counts as uncertain.
+        k0, sigma0, sigma1, delta: see `Selection`.
         max_k: the cap on K.
 
     Returns:
@@ -57,11 +54,8 @@ def deepest_k(*, k0: int, rounds: int, sigma0: int = 4, sigma1: int = 2, level_c
     """The largest K that any image can reach in the last round: the depth that a neighbor table needs.
 
     Args:
-        k0: K of the first round.
+        k0, sigma0, sigma1, level_cap: see `Selection`.
         rounds: number of rounds, the first included.
-        sigma0: growth of a wrong image, in multiples of `k0`.
-        sigma1: growth of a correct but uncertain image, in multiples of `k0`.
-        level_cap: K grows to at most so many `k0`; None: no cap.
 
     Returns:
         `k0 (1 + max(sigma0, sigma1) (rounds - 1))`, or the cap.
@@ -83,12 +77,7 @@ def deepest_k(*, k0: int, rounds: int, sigma0: int = 4, sigma1: int = 2, level_c
 def levels_of(counts: np.ndarray, k0: int) -> np.ndarray:
     """`K / k0`, the levels of the authors' code; where a short list cuts K off, the next whole number.
 
-    Args:
-        counts: `[n]` int32, each 1 or more.
-        k0: K of the first round.
-
-    Returns:
-        `[n]` int32, each 1 or more.
+    `counts` and what comes back: `[n]` int32, each 1 or more.
     """
     return np.asarray(-(-counts // k0), np.int32)
 

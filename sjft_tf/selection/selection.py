@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sjft_tf.errors import InputError
-from sjft_tf.selection.checks import check_classes, check_numbers, checked_state
+from sjft_tf.selection.checks import check_classes, check_settings, checked_state
 from sjft_tf.selection.reach import Lists, Pool
 from sjft_tf.selection.rule import Outcome, expand_counts, levels_of, outcome
 
@@ -31,7 +31,7 @@ class Selection:
 
     With `min_per_class`, images of source classes of which fewer are in reach (in the first K of any target image; in the
     set of `random`; in the source) are not drawn. Where that would leave a target image, or the set, nothing to draw,
-    it draws from all of it. Which classes those are is decided anew in every round.
+    it draws from all of it. Which classes those are is decided again in every round.
 
     Args:
         neighbors: the table; needed by `selective` and `random`, not used by the others.
@@ -72,11 +72,11 @@ class Selection:
         min_per_class: int = 0,
         source_labels: np.ndarray | None = None,
     ) -> None:
-        check_numbers(neighbors, k0, sigma0, sigma1, delta, mode, n_source, level_cap)
-        check_classes(neighbors, mode, n_source, min_per_class, source_labels)
-        self.neighbors = neighbors if mode in ("selective", "random") else None
         self.k0, self.sigma0, self.sigma1, self.delta = k0, sigma0, sigma1, delta
         self.mode, self.n_source = mode, n_source
+        check_settings(self, neighbors, level_cap)
+        check_classes(self, neighbors, min_per_class, source_labels)
+        self.neighbors = neighbors if mode in ("selective", "random") else None
         self._min_per_class = min_per_class
         self._labels = source_labels if min_per_class and mode != "none" else None
         self._shuffled = np.random.default_rng(seed).permutation(n_source or 0).astype(np.int32)
@@ -87,8 +87,7 @@ class Selection:
             if k0 > width:
                 logger.info("k0 = %d is capped at the neighbor table's width, %d", k0, width)
             counts = np.full(len(self.neighbors), min(k0, width), np.int32)
-        self.round, self.first_step = 0, 0
-        self.counts, self._reach = counts, self._reach_of(counts)
+        self._enter(0, counts)
 
     @property
     def levels(self) -> np.ndarray | None:
@@ -116,32 +115,21 @@ class Selection:
                 counts, entropies, correct,
                 k0=self.k0, sigma0=self.sigma0, sigma1=self.sigma1, delta=self.delta, max_k=self.max_k,
             )  # fmt: skip
-            n_capped = int((counts == self.max_k).sum())
-            if n_capped:
+            if n_capped := int((counts == self.max_k).sum()):
                 cap = "the neighbor table's width" if self.max_k == self.neighbors.depth else "level_cap * k0 ="
                 logger.info("K of %d target images is at the cap, %s %d", n_capped, cap, self.max_k)
-        self.round, self.first_step = self.round + 1, 0
-        self.counts, self._reach = counts, self._reach_of(counts)
+        self._enter(self.round + 1, counts)
         return outcome(entropies, correct, self.delta)
 
     def draw(self, targets: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-        """One source image for each target image, by the present K.
+        """`[n]` int32, by the present K one source image for each target image in `targets`, `[n]` int.
 
-        Args:
-            targets: `[n]` int, indices of target images.
-            uniforms: `[n]` float in `[0, 1)`; equal numbers give equal draws.
-
-        Returns:
-            `[n]` int32, indices of source images.
+        `uniforms` are `[n]` float in `[0, 1)`; equal numbers give equal draws.
         """
         return self._reach.draw(targets, uniforms)
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that `advance` has changed, for `restore`.
-
-        Returns:
-            `round`, int64 `[]`, and `counts`, `[n_target]` int32 (n_target is 0 without a table).
-        """
+        """All that `advance` has changed: `round`, int64 `[]`, and `counts`, `[n_target]` int32 (`[0]` without a table)."""
         counts = np.empty(0, np.int32) if self.counts is None else self.counts
         return {"round": np.array(self.round, np.int64), "counts": counts}
 
@@ -154,26 +142,23 @@ class Selection:
         table = self.neighbors
         n_target, first_k = (0, 0) if table is None else (len(table), min(self.k0, table.depth))
         number, counts = checked_state(state, n_target, first_k, self.max_k)
-        self.round, self.first_step = number, 0
-        self.counts = None if self.neighbors is None else counts
-        self._reach = self._reach_of(self.counts)
+        self._enter(number, None if table is None else counts)
 
     def check(self, target: "Domain", source: "Domain | None" = None) -> None:
-        """Raise InputError unless the neighbor table, where there is one, is of these domains."""
+        """Raise InputError unless the selection is for these domains."""
         if self.neighbors is not None:
             self.neighbors.check(target, source)
+        if source is not None and self.n_source not in (None, len(source)):
+            raise InputError(f"the selection is for {self.n_source} source images; {source.name} has {len(source)}")
 
-    def check_target(self, name: str, n_images: int) -> None:
-        """Raise InputError unless the selection is for as many target images as the domain `name` has."""
-        if self.counts is not None and len(self.counts) != n_images:
-            raise InputError(f"the selection is for {len(self.counts)} target images; {name} has {n_images}")
+    def _enter(self, round: int, counts: np.ndarray | None) -> None:
+        self.round, self.first_step, self.counts = round, 0, counts
+        self._reach = self._reach_of(counts)
 
     def _reach_of(self, counts: np.ndarray | None) -> Lists | Pool:
-        if self.neighbors is None or counts is None:
-            return Pool.of(
-                self._shuffled if self.mode == "all" else self._shuffled[:0], self._labels, self._min_per_class
-            )
-        if self.mode == "selective":
-            return Lists.of(self.neighbors.indices, counts, self._labels, self._min_per_class)
-        n_reachable = Lists.of(self.neighbors.indices, counts, None, 0).size
-        return Pool.of(self._shuffled[:n_reachable], self._labels, self._min_per_class)
+        n_drawn = len(self._shuffled) if self.mode == "all" else 0
+        if self.neighbors is not None and counts is not None:
+            if self.mode == "selective":
+                return Lists.of(self.neighbors.indices, counts, self._labels, self._min_per_class)
+            n_drawn = Lists.of(self.neighbors.indices, counts, None, 0).size
+        return Pool.of(self._shuffled[:n_drawn], self._labels, self._min_per_class)

@@ -107,7 +107,11 @@ def profile(experiment: Experiment, *, steps: int = 20) -> Profile:
 def advice(found: Profile) -> list[str]:
     """One or two sentences on what to change, by the part that takes most."""
     if found.waiting >= WAITS:
-        return _advice_on_input(found)
+        return [
+            f"Input takes {found.waiting:.0%} of a step{'' if found.on_gpu else ', on the same cores as the model'}.",
+            f"Keep smaller images on disk: of a shorter side over {found.side} pixels training has no use; or take more "
+            f"cores, of which there are {found.cores}.",
+        ]
     update = found.update / found.constant
     if update >= UPDATES:
         return [
@@ -115,16 +119,6 @@ def advice(found: Profile) -> list[str]:
             "With more images to an update, by training.batch_size or training.iter_size, there are fewer of them.",
         ]
     return ["Input keeps up with the model.", _advice_on_gpu(found) if found.on_gpu else _advice_on_cpu(found)]
-
-
-def _advice_on_input(found: Profile) -> list[str]:
-    waits = f"Input takes {found.waiting:.0%} of a step"
-    waits += "." if found.on_gpu else ", on the same cores as the model."
-    return [
-        waits,
-        f"Keep smaller images on disk: of a shorter side over {found.side} pixels training has no use; or take more "
-        f"cores, of which there are {found.cores}.",
-    ]
 
 
 def _advice_on_gpu(found: Profile) -> str:
@@ -214,11 +208,9 @@ def on_one_batch(
 
 
 def median_seconds(functions: Sequence[Callable[[], Any]], calls: int) -> list[float]:
-    """Seconds of one call of each function among many: medians of bursts, in turns, of calls and all that they started.
+    """Seconds of one call of each function among `calls`: medians of bursts, in turns, of calls and all that they started.
 
-    Args:
-        functions: called for one more burst before, which does not count.
-        calls: of each, in all bursts; fewer where they take longer than `PATIENCE`.
+    A burst before does not count. There are fewer calls where they take longer than `PATIENCE`.
     """
     each = max(1, round(calls / BURSTS))
     for function in functions:

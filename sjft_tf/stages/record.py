@@ -28,7 +28,7 @@ class RoundRecord(keras.callbacks.Callback):
         rounds: those that are complete; each that becomes so is added.
         expansion, curves: callbacks before this one.
         max_k: width of the neighbor table; None without one.
-        after_round: told of the rounds until then after each round but the last.
+        after_round: as of `train`.
     """
 
     def __init__(
@@ -58,16 +58,16 @@ class RoundRecord(keras.callbacks.Callback):
         """Note the round's K."""
         self._start, selection = time.monotonic(), self.expansion.selection
         self._counts, self._reachable = _counts(self.workspace, selection), selection.reachable
-        drawn = (
-            f"{self._reachable} source images in reach" if self.workspace.source is not None else "target images alone"
-        )
+        drawn = "target images alone"
+        if self.workspace.source is not None:
+            drawn = f"{self._reachable} source images in reach"
         logger.info("train: round %d of %d, %s", epoch + 1, self.setting.rounds, drawn)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write weights, history and, last, the record that makes the round complete."""
         entry = self._entry(epoch, logs or {})
-        found = {"entropies": self.expansion.entropies, "correct": self.expansion.correct}
-        self.rounds.arrays.append({"counts": self._counts, **{name: np.asarray(a) for name, a in found.items()}})
+        entropies, correct = np.asarray(self.expansion.entropies), np.asarray(self.expansion.correct)
+        self.rounds.arrays.append({"counts": self._counts, "entropies": entropies, "correct": correct})
         self.rounds.history.append(entry)
         entry["warnings"] = self._warnings()
         plain = plain_model(self)

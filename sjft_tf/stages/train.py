@@ -1,6 +1,7 @@
 """The stage `train`: rounds of joint fine-tuning, each from the weights of the one before."""
 
 import logging
+from typing import Any
 
 import keras
 import numpy as np
@@ -59,14 +60,9 @@ def _made_from(workspace: Workspace, neighbors: Neighbors | None) -> str:
     e, source = workspace.experiment, workspace.source
     training = settings_for_hash(e.training)
     training.pop("checkpoint_every", None)  # how often it is saved changes no weight
-    settings = {
-        "selection": settings_for_hash(e.selection),
-        "model": settings_for_hash(e.model),
-        "augmentation": settings_for_hash(e.augmentation),
-        "training": training,
-        "seed": e.seed,
-        "image_size": e.image_size,
-    }
+    parts = {"selection": e.selection, "model": e.model, "augmentation": e.augmentation}
+    settings: dict[str, Any] = {name: settings_for_hash(part) for name, part in parts.items()}
+    settings |= {"training": training, "seed": e.seed, "image_size": e.image_size}
     weights = e.model.weights
     content = "" if weights in (None, "imagenet") else files.digest_of_file(str(weights))
     domains = [workspace.target.fingerprint(), source.fingerprint() if source is not None else ""]
@@ -77,11 +73,8 @@ def _train_rounds(
     workspace: Workspace, neighbors: Neighbors | None, rounds: Rounds, after_round: AfterRound | None
 ) -> None:
     """Train on from the rounds that are complete; each that becomes so is added to them."""
-    e, t, table = (
-        workspace.experiment,
-        workspace.experiment.training,
-        neighbors.table if neighbors is not None else None,
-    )
+    e, t = workspace.experiment, workspace.experiment.training
+    table = neighbors.table if neighbors is not None else None
     selection, (model, plain) = make_selection(workspace, table), _models(workspace)
     for arrays in rounds.arrays:
         selection.advance(arrays["entropies"], arrays["correct"])

@@ -4,19 +4,19 @@ Trunks are built in `models`; which source images are drawn is decided in `selec
 """
 
 from sjft_tf.training.augmentation import largest_side
-from sjft_tf.training.callbacks import (
+from sjft_tf.training.callbacks.checkpoint import Checkpoint
+from sjft_tf.training.callbacks.curves import LossCurves
+from sjft_tf.training.callbacks.expansion import NeighborExpansion
+from sjft_tf.training.callbacks.measures import (
     BatchNormalizationRecalibration,
-    Checkpoint,
     GradientConflict,
-    LossCurves,
-    NeighborExpansion,
-    OptimizerRestart,
-    Preemption,
-    TrainingProgress,
     ValidationAccuracy,
     plain_model,
 )
-from sjft_tf.training.conflict import Conflict, gradient_conflict
+from sjft_tf.training.callbacks.preemption import Preemption
+from sjft_tf.training.callbacks.progress import TrainingProgress
+from sjft_tf.training.callbacks.restart import OptimizerRestart
+from sjft_tf.training.conflict import gradient_conflict
 from sjft_tf.training.dataset import Shard, check_split, joint_dataset
 from sjft_tf.training.joint_model import JointModel, joint_model
 from sjft_tf.training.loop import fit_workers, replica_batches, step_function
@@ -27,7 +27,6 @@ __all__ = [
     "BatchNormalizationRecalibration",
     "CaffeSGD",
     "Checkpoint",
-    "Conflict",
     "GradientConflict",
     "JointModel",
     "LossCurves",

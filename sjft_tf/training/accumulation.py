@@ -19,41 +19,23 @@ def check_rows(images: tf.Tensor, iter_size: int, *, in_pairs: bool) -> None:
         f"parts; take a multiple of {group * replicas} as its rows"
     )
     shape = tf.TensorShape(images.shape)
-    if shape.rank is None or (
-        shape[0] is not None and shape[0] % group
-    ):  # parts of different sizes have no common shape
+    if shape.rank is None or (shape[0] or 0) % group:  # parts of different sizes have no common shape
         raise InputError(message)
     if shape[0] is None:  # as with several workers
         tf.debugging.assert_equal(tf.shape(images)[0] % group, 0, message)
 
 
 def part(rows: tf.Tensor, number: tf.Tensor | int, iter_size: int, *, in_pairs: bool) -> tf.Tensor:
-    """Of rows that hold `iter_size` batches, those of one: every `iter_size`-th pair (or row), from pair `number` on.
+    """`[B, ...]`: of `[iter_size B, ...]` rows every `iter_size`-th, from `number` on; `in_pairs`: every such pair of rows.
 
     So any even split of the rows over replicas splits each of the batches evenly.
-
-    Args:
-        rows: `[iter_size B, ...]`.
-        number: 0 to `iter_size - 1`.
-        iter_size: batches.
-        in_pairs: whether a target row and the source row after it stay together.
-
-    Returns:
-        `[B, ...]`.
     """
     pairs = tf.reshape(rows, (-1, iter_size, 2 if in_pairs else 1, *rows.shape[1:]))
     return tf.reshape(tf.gather(pairs, number, axis=1), (-1, *rows.shape[1:]))
 
 
 def accumulated_gradients(model: keras.Model, data: tuple, iter_size: int, *, in_pairs: bool) -> list[tf.Tensor]:
-    """Mean gradients of the batches that `data` holds; their losses and metrics are counted.
-
-    Args:
-        model: compiled, in whose `train_step` this is called.
-        data: images, labels, weights; rows as `part` has them.
-        iter_size: batches.
-        in_pairs: see `part`.
-    """
+    """Mean gradients of the batches that `data` (images, labels, weights) holds, see `part`; losses, metrics are counted."""
     variables = model.trainable_variables
 
     def add_batch(number: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:

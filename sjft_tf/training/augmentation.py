@@ -118,14 +118,8 @@ def _resized_window(
     end = tf.minimum(tf.cast(tf.math.ceil(first + side / scale + reach), tf.int32), kept)
     window = image.window(tf.concat([start + begin, end - begin], 0))
     translation = tf.cast(begin, tf.float32) * scale - tf.cast(corner, tf.float32)
-    square = tf.raw_ops.ScaleAndTranslate(
-        images=window[tf.newaxis],
-        size=(side, side),
-        scale=scale,
-        translation=translation,
-        kernel_type="triangle",
-        antialias=True,
-    )
+    geometry = {"size": (side, side), "scale": scale, "translation": translation}
+    square = tf.raw_ops.ScaleAndTranslate(images=window[tf.newaxis], **geometry, kernel_type="triangle", antialias=True)
     return tf.ensure_shape(square[0], (side, side, 3))
 
 
@@ -139,10 +133,7 @@ def _component_noise(numbers: tf.Tensor, deviation: float) -> tf.Tensor:
 def _color_change(mean: tf.Tensor, numbers: tf.Tensor, color: float) -> tuple[tf.Tensor, tf.Tensor]:
     """Brightness, contrast and saturation as one affine map of colors: `[B, 3, 3]` matrices and `[B, 1]` offsets.
 
-    Args:
-        mean: `[B, 3]`, the mean color of each image.
-        numbers: `[B, ...]`, see `recolored`.
-        color: by how much the factors may differ from 1.
+    `mean` is `[B, 3]`, the mean color of each image; factors differ from 1 by `color` at most, see `recolored`.
     """
     factors = tf.stack([numbers[:, index] for index in (_BRIGHTNESS, _CONTRAST, _SATURATION)])
     brightness, contrast, saturation = tf.unstack(1 + color * (2 * factors[..., tf.newaxis, tf.newaxis] - 1))

@@ -17,13 +17,7 @@ from sjft_tf.selection import Selection
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Saved:
-    """What a checkpoint holds.
-
-    Attributes:
-        round, step: `step` updates of round `round` are done, both counted from 0.
-        notes: what the caller noted, JSON.
-        state: arrays by name, see `training_state`.
-    """
+    """What a checkpoint holds: `step` updates of round `round` (from 0) are done; the caller's `notes`, JSON; the state."""
 
     round: int
     step: int
@@ -32,10 +26,7 @@ class Saved:
 
 
 def training_state(model: keras.Model, selection: Selection) -> dict[str, np.ndarray]:
-    """Everything that a training step changes, by name, copied.
-
-    These are the model's variables (the states of dropout's generators among them), the optimizer's, those of the metrics,
-    and K.
+    """Copies by name of all that a training step changes: K and the variables of model, dropout, optimizer and metrics.
 
     Args:
         model: see `build_variables`. Under a strategy of several workers, all of them must call this.
@@ -59,8 +50,7 @@ def save_checkpoint(
 
     Args:
         path: an `.npz` file; folders are made.
-        state: from `training_state`.
-        round, step, notes: see `Saved`.
+        state, round, step, notes: see `Saved`; the first from `training_state`.
         made_from: a hash of what the run depends on; `read_checkpoint` compares it.
 
     Raises:
@@ -87,8 +77,7 @@ def restore(saved: Saved, model: keras.Model, selection: Selection, *, path: str
 
     Args:
         saved: the state.
-        model: built and compiled as it was then, see `build_variables`.
-        selection: made as it was then.
+        model, selection: made as they were then, the model compiled, see `build_variables`.
         path: the file's name, for messages.
 
     Raises:
@@ -112,8 +101,7 @@ def restore(saved: Saved, model: keras.Model, selection: Selection, *, path: str
 def build_variables(model: keras.Model) -> None:
     """Optimizer and metrics make their variables when they are first used; this is a use of them that counts for nothing.
 
-    Args:
-        model: compiled for labels `[B]` and weights `[B]` of each output.
+    The model is compiled for labels `[B]` and weights `[B]` of each output.
     """
     with model.distribute_strategy.scope():
         model.optimizer.build(model.trainable_variables)

@@ -16,13 +16,9 @@ _traced: weakref.WeakKeyDictionary[keras.Model, Callable] = weakref.WeakKeyDicti
 
 
 class Conflict(NamedTuple):
-    """How the gradients of the two losses on the trunk lie to each other.
+    """L2 norms of the gradients of target's and source's part of the loss on the trunk, and the cosine of their angle.
 
-    Attributes:
-        target_norm: L2 norm of the gradient of the target's part of the loss.
-        source_norm: the same for the source's part.
-        cosine: of the angle between the two, in -1..1: 1 is the same pull, 0 independent ones, -1 opposite ones; 0 where
-            a norm is 0.
+    The cosine is in -1..1: 1 is the same pull, 0 independent ones, -1 opposite ones; it is 0 where a norm is 0.
     """
 
     target_norm: float

@@ -99,13 +99,12 @@ def joint_dataset(
         lambda indices, is_target, numbers: _encoded_rows(target, source, indices, is_target, numbers),
         num_parallel_calls=2,
     )
-    images = encoded.unbatch().map(
-        lambda row: {
-            **row,
-            "image": augmented_crop(row["image"], row["numbers"], image_size=image_size, geometry=geometry),
-        },
-        num_parallel_calls=min(os.cpu_count() or 1, 8 * rows // iter_size),
-    )
+
+    def augmented(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        crop = augmented_crop(row["image"], row["numbers"], image_size=image_size, geometry=geometry)
+        return {**row, "image": crop}
+
+    images = encoded.unbatch().map(augmented, num_parallel_calls=min(os.cpu_count() or 1, 8 * rows // iter_size))
     batches = images.batch(rows // (shard.workers * shard.replicas), drop_remainder=True).map(
         lambda batch: _keras_batch(batch, terms, color, pca_noise), num_parallel_calls=2
     )
@@ -129,28 +128,20 @@ def _sampled(
         numbers = np.stack([batch.numbers for batch in batches]).reshape(*pairs.shape, NUMBERS)
         # every iter_size-th pair belongs to one batch
         indices, is_target, numbers = (np.moveaxis(part, 0, 1) for part in (pairs, is_target, numbers))
-        return (
-            indices.reshape(rows)[share].astype(np.int32),
-            is_target.reshape(rows)[share],
-            numbers.reshape(rows, NUMBERS)[share],
-        )
+        flat = indices.reshape(rows).astype(np.int32), is_target.reshape(rows), numbers.reshape(rows, NUMBERS)
+        return flat[0][share], flat[1][share], flat[2][share]
 
-    def sample_in_graph(round: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        indices, is_target, numbers = tf.numpy_function(sample, [round, step], (tf.int32, tf.bool, tf.float32))
-        return (
-            tf.ensure_shape(indices, (None,)),
-            tf.ensure_shape(is_target, (None,)),
-            tf.ensure_shape(numbers, (None, NUMBERS)),
-        )
+    def sample_in_graph(place: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        parts = tf.numpy_function(sample, [place[0], place[1]], (tf.int32, tf.bool, tf.float32))
+        shapes = (None,), (None,), (None, NUMBERS)
+        return tuple(tf.ensure_shape(part, shape) for part, shape in zip(parts, shapes, strict=True))
 
-    def position(_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def position(_: tf.Tensor) -> tf.Tensor:
         held = tf.numpy_function(lambda: np.array([selection.round, selection.first_step]), [], tf.int64)
-        return tf.ensure_shape(held, (2,))[0], tf.ensure_shape(held, (2,))[1]
+        return tf.ensure_shape(held, (2,))
 
     begin = tf.data.Dataset.from_tensors(0).map(position)  # read when an iteration begins
-    places = begin.flat_map(
-        lambda round, first: tf.data.Dataset.range(steps).map(lambda number: (round, first + number))
-    )
+    places = begin.flat_map(lambda first: tf.data.Dataset.range(steps).map(lambda number: first + [0, number]))
     return places.map(sample_in_graph)
 
 
@@ -160,12 +151,10 @@ def _encoded_rows(
     rows = {"is_target": is_target, "numbers": numbers}
     if source is None:
         return {**rows, "image": read_encoded(target, indices), "label": tf.gather(target.labels, indices)}
-    images, labels = [], []
     places = tf.dynamic_partition(tf.range(tf.size(indices)), tf.cast(is_target, tf.int32), 2)
-    for domain, place in zip((source, target), places, strict=True):
-        of_domain = tf.gather(indices, place)
-        images.append(read_encoded(domain, of_domain))
-        labels.append(tf.gather(domain.labels, of_domain))
+    parts = [(domain, tf.gather(indices, place)) for domain, place in zip((source, target), places, strict=True)]
+    images = [read_encoded(domain, of_domain) for domain, of_domain in parts]
+    labels = [tf.gather(domain.labels, of_domain) for domain, of_domain in parts]
     return {**rows, "image": tf.dynamic_stitch(places, images), "label": tf.dynamic_stitch(places, labels)}
 
 
@@ -193,12 +182,7 @@ def _check(target: Domain, source: Domain | None, selection: Selection, batch_si
     check_split("batch_size", batch_size, shard.workers * shard.replicas)
     if selection.mode != "none" and source is None:
         raise InputError(f"selection mode {selection.mode!r} draws source images, but source is None")
-    selection.check_target(target.name, len(target))
-    if source is not None and selection.neighbors is not None and selection.neighbors.indices.max() >= len(source):
-        last = selection.neighbors.indices.max()
-        raise InputError(f"the neighbor table names source image {last}; {source.name} has {len(source)} images")
-    if source is not None and selection.n_source is not None and selection.n_source != len(source):
-        raise InputError(f"the selection is for {selection.n_source} source images; {source.name} has {len(source)}")
+    selection.check(target, source)
 
 
 def _check_options(
@@ -207,10 +191,8 @@ def _check_options(
     for name, number in (("steps", steps), ("iter_size", iter_size)):
         if number < 1:
             raise InputError(f"{name} is {number}; it must be 1 or more")
-    for name, value, known in (
-        ("geometry", geometry, GEOMETRIES),
-        ("target_sampling", target_sampling, TARGET_SAMPLINGS),
-    ):
+    options = {"geometry": (geometry, GEOMETRIES), "target_sampling": (target_sampling, TARGET_SAMPLINGS)}
+    for name, (value, known) in options.items():
         if value not in known:
             raise InputError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
     if has_source(terms) != (source is not None):

@@ -14,6 +14,7 @@ import tensorflow as tf
 from sjft_tf.errors import InputError, Preempted
 
 logger = logging.getLogger(__name__)
+_GONE = (tf.errors.UnavailableError, tf.errors.InternalError, tf.errors.AbortedError, tf.errors.CancelledError)
 
 
 @functools.cache
@@ -82,12 +83,7 @@ def needing_all() -> Iterator[None]:
     """
     try:
         yield
-    except (
-        tf.errors.UnavailableError,
-        tf.errors.InternalError,
-        tf.errors.AbortedError,
-        tf.errors.CancelledError,
-    ) as error:
+    except _GONE as error:
         if not in_cluster():
             raise
         raise Preempted("another worker is gone; start all of them again") from error

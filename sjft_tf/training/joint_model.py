@@ -75,7 +75,8 @@ class JointModel(keras.Model):
         """As of `keras.Model`; what is not given comes from the terms, and `metrics` are weighted, too."""
         if loss is None:
             loss = objectives.losses(self.terms)
-            loss_weights = objectives.loss_weights(self.terms) if loss_weights is None else loss_weights
+            if loss_weights is None:
+                loss_weights = {term.name: term.weight for term in self.terms}
         if metrics is None and weighted_metrics is None:
             weighted_metrics = objectives.weighted_metrics(self.terms)
         if jit_compile == "auto" and not tf.config.list_physical_devices("GPU"):
@@ -119,11 +120,8 @@ class JointModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs."""
-        return {
-            **super().get_config(),
-            "terms": [term.get_config() for term in self.terms],
-            "iter_size": self.iter_size,
-        }
+        terms = [term.get_config() for term in self.terms]
+        return {**super().get_config(), "terms": terms, "iter_size": self.iter_size}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "JointModel":
@@ -158,7 +156,7 @@ def joint_model(
     float32.
 
     Args:
-        trunk: `"resnet10v2"`, 18, 34, 50, 101, 152; `"resnet50v2_identity"`, 101, 152, the authors' layout; a net of
+        trunk: `"resnet10v2"`, 18, 34, 50, 101, 152; `"resnet50v2_identity"`, 101, 152, the authors' layout; a network of
             `keras.applications` in lower case (`"mobilenetv2"`); or a functional `keras.Model` of your own from RGB images
             0..255 to features `[B, F]` or a feature map `[B, h, w, C]`, which is averaged. Its layers are then those of the
             joint model, with their weights, but for `bn="per_domain"`, which takes a copy.
@@ -192,16 +190,16 @@ def joint_model(
     by_domain = bn == "per_domain" and source_classes is not None
     normalization = "mixed" if bn == "per_domain" else bn
     if isinstance(trunk, str):
-        net = build_trunk(
+        base = build_trunk(
             trunk, image_size=image_size, width=width, alpha=alpha, stem=stem, imagenet=weights == "imagenet",
             bn=normalization, bn_momentum=0.99 if bn_momentum is None else bn_momentum,
         )  # fmt: skip
     else:
-        net = own_trunk(trunk, bn=normalization, bn_momentum=bn_momentum)
+        base = own_trunk(trunk, bn=normalization, bn_momentum=bn_momentum)
     if weights is not None and not (isinstance(trunk, str) and weights == "imagenet"):
-        load_weights(net, weights)
-    heads = keras.Model(net.input, dense_heads(net.output, classes))
+        load_weights(base, weights)
+    heads = keras.Model(base.input, dense_heads(base.output, classes))
     if by_domain:  # only now, so that weights begin as in the other modes
         heads = set_batch_normalization(heads, bn, None)
     terms = joint_terms(source=source_classes is not None, source_weight=source_weight)
-    return JointModel(heads.input, heads.output, name=f"{net.name}_joint", terms=terms, iter_size=iter_size)
+    return JointModel(heads.input, heads.output, name=f"{base.name}_joint", terms=terms, iter_size=iter_size)

@@ -70,7 +70,7 @@ def step_function(model: keras.Model) -> Step:
     `model.get_metrics_result()`.
 
     Args:
-        model: a compiled model, and the strategy in whose scope it was built.
+        model: compiled; updated under the strategy in whose scope it was built.
     """
     strategy = model.distribute_strategy
     build_variables(model)
@@ -87,12 +87,7 @@ def step_function(model: keras.Model) -> Step:
 
 
 def replica_batches(strategy: tf.distribute.Strategy, data: Callable[[Shard], tf.data.Dataset]) -> Iterator:
-    """An iterator over a round's batches, each replica its share of the rows.
-
-    Args:
-        strategy: the model's.
-        data: makes the dataset of one worker's share, a batch for each of its replicas in turn.
-    """
+    """An iterator over a round's batches, each replica of the model's strategy its share of the rows; `data` as above."""
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         here = context.num_replicas_in_sync // context.num_input_pipelines

@@ -47,10 +47,8 @@ class Term:
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs."""
-        kept = {"loss": self.loss, "metrics": list(self.metrics)}
-        return {**{field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, **{
-            name: keras.saving.serialize_keras_object(value) for name, value in kept.items()
-        }}  # fmt: skip
+        loss, metrics = map(keras.saving.serialize_keras_object, (self.loss, list(self.metrics)))
+        return {"name": self.name, "rows": self.rows, "loss": loss, "weight": self.weight, "metrics": metrics}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Term":
@@ -95,11 +93,6 @@ def losses(terms: Sequence[Term]) -> dict[str, keras.losses.Loss]:
     return {term.name: term.loss for term in terms}
 
 
-def loss_weights(terms: Sequence[Term]) -> dict[str, float]:
-    """For `compile(loss_weights=...)`."""
-    return {term.name: term.weight for term in terms}
-
-
 def weighted_metrics(terms: Sequence[Term]) -> dict[str, list[keras.metrics.Metric]]:
     """For `compile(weighted_metrics=...)`: new ones, of each term's own rows.
 
@@ -107,16 +100,11 @@ def weighted_metrics(terms: Sequence[Term]) -> dict[str, list[keras.metrics.Metr
     """
     # Keras puts the output's name before a metric's where there are several outputs, and only there.
     prefix = f"{terms[0].name}_" if len(terms) == 1 else ""
-    return {
-        term.name: [
-            MeanLoss(term.loss, name=f"{prefix}{MEAN_LOSS}"),
-            *(
-                type(metric).from_config({**metric.get_config(), "name": prefix + metric.name})
-                for metric in term.metrics
-            ),
-        ]
-        for term in terms
-    }
+
+    def copied(metric: keras.metrics.Metric) -> keras.metrics.Metric:
+        return type(metric).from_config({**metric.get_config(), "name": prefix + metric.name})
+
+    return {term.name: [MeanLoss(term.loss, prefix + MEAN_LOSS), *map(copied, term.metrics)] for term in terms}
 
 
 def history(terms: Sequence[Term], logs: Mapping[str, float]) -> dict[str, float]:

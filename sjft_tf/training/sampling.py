@@ -5,7 +5,6 @@ import functools
 
 import numpy as np
 
-from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection
 
 TARGET_SAMPLINGS = ("uniform", "level")
@@ -50,22 +49,14 @@ def sample_batch(
         target_sampling: `uniform`: each pass over the target holds every image once; `level`: K / k0 times.
         max_per_class: at most so many target images of one class, see `spread_classes`; None: any number.
         labels: `[n_target]` int, classes of the target images; for `max_per_class`.
-
-    Raises:
-        InputError: an unknown `target_sampling`, or `max_per_class` without labels.
     """
-    if target_sampling not in TARGET_SAMPLINGS:
-        raise InputError(f"target_sampling is {target_sampling!r}; it must be {' or '.join(TARGET_SAMPLINGS)}")
     levels = selection.levels if target_sampling == "level" else None
     targets = target_indices(seed, round, step, n_target=n_target, pairs=pairs, levels=levels)
     if max_per_class is not None:
-        if labels is None:
-            raise InputError(f"max_per_class is {max_per_class}; it needs the labels of the target images")
+        assert labels is not None
         targets = spread_classes(targets, labels, max_per_class, np.random.default_rng((seed, round, step, 3)))
     uniforms = np.random.default_rng((seed, round, step, 1)).random(pairs)
-    sources = np.empty(0, np.int32)
-    if selection.mode != "none":
-        sources = selection.draw(targets, uniforms)
+    sources = np.empty(0, np.int32) if selection.mode == "none" else selection.draw(targets, uniforms)
     # A generator of their own, so that a row's numbers do not depend on how many rows there are.
     numbers = np.random.default_rng((seed, round, step, 2)).random((len(targets) + len(sources), NUMBERS), np.float32)
     return Batch(targets, sources, numbers)
@@ -74,14 +65,7 @@ def sample_batch(
 def target_indices(
     seed: int, round: int, step: int, *, n_target: int, pairs: int, levels: np.ndarray | None = None
 ) -> np.ndarray:
-    """`[pairs]` int32: the target images of a step; every pass visits image i `levels[i]` times, in a new order.
-
-    Args:
-        seed, round, step: decide the order, and the place in it.
-        n_target: number of target images.
-        pairs: number of target images in a batch.
-        levels: `[n_target]` int32; None: 1 for each.
-    """
+    """`[pairs]` int32: target images of a step; every pass has image i `levels[i]` times (None: once), in a new order."""
     length = n_target if levels is None else int(levels.sum())
     copies = None if levels is None else levels.astype(np.int32).tobytes()
     visits, places = np.divmod(np.arange(step * pairs, (step + 1) * pairs), length)
@@ -104,13 +88,10 @@ def spread_classes(targets: np.ndarray, labels: np.ndarray, max_per_class: int, 
     classes is still trained on; what the authors' code does then is undefined.
 
     Args:
-        targets: `[pairs]` int32, indices of target images.
+        targets: `[pairs]` int32, indices of target images; so is what comes back.
         labels: `[n_target]` int >= 0.
         max_per_class: 2 in the authors' code.
         rng: decides the images.
-
-    Returns:
-        `[pairs]` int32.
     """
     classes = labels[targets]
     n_from_here = np.triu(classes[:, None] == classes).sum(axis=1)

@@ -20,10 +20,10 @@ class CaffeSGD(keras.optimizers.SGD):
 
     Args:
         learning_rate: a number or a Keras schedule.
-        momentum: the share of the last update that is kept.
+        momentum: `m` above.
         coupled_weight_decay: `d` above.
-        decay_head_biases: whether `d` holds for the heads' biases; 0 otherwise.
-        decay_bn: whether `d` holds for scale and shift of normalizations; 0 otherwise.
+        decay_head_biases: whether `d` holds for the heads' biases, not in the authors' code; 0 otherwise.
+        decay_bn: whether `d` holds for scale and shift of normalizations, as in the authors' code; 0 otherwise.
         head_learning_rate: `r` above for kernels and biases of the heads; 1 for all else.
         head_bias_learning_rate: a further factor on `r` for the heads' biases.
         heads: names of the heads' layers; None: the outputs of the `JointModel` that is compiled with this, of other models
@@ -69,9 +69,8 @@ class CaffeSGD(keras.optimizers.SGD):
         is_head_bias = is_head and name == "bias"
         decays = self.decay_head_biases if is_head_bias else self.decay_bn or name not in ("gamma", "beta")
         rate = self.head_learning_rate if is_head else 1.0
-        return self.coupled_weight_decay if decays else 0.0, rate * (
-            self.head_bias_learning_rate if is_head_bias else 1
-        )
+        rate *= self.head_bias_learning_rate if is_head_bias else 1.0
+        return self.coupled_weight_decay if decays else 0.0, rate
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs."""
@@ -86,36 +85,15 @@ class CaffeSGD(keras.optimizers.SGD):
         }
 
 
-def caffe_sgd(
-    learning_rate: Any,
-    *,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-4,
-    decay_head_biases: bool = False,
-    decay_bn: bool = True,
-    head_learning_rate: float = 1.0,
-    head_bias_learning_rate: float = 1.0,
-) -> CaffeSGD:
+def caffe_sgd(learning_rate: Any, *, weight_decay: float = 1e-4, **settings: Any) -> CaffeSGD:
     """The authors' optimizer: momentum SGD with weight decay coupled as in Caffe.
 
     Args:
         learning_rate: a number or a `keras.optimizers.schedules.LearningRateSchedule`.
-        momentum: 0.9 in the paper.
         weight_decay: added to the gradient as `weight_decay * w`; 1e-4 in the paper.
-        decay_head_biases: whether the heads' biases decay, too; not in the authors' code.
-        decay_bn: whether scale and shift of normalizations decay, too, as they do in the authors' code.
-        head_learning_rate: learning rate of the heads, in multiples of `learning_rate`.
-        head_bias_learning_rate: learning rate of the heads' biases, in multiples of the heads'; 2 in the authors' code.
+        settings: of `CaffeSGD`, whose defaults are the paper's; the authors' code has `head_bias_learning_rate=2`.
     """
-    return CaffeSGD(
-        learning_rate,
-        momentum=momentum,
-        coupled_weight_decay=weight_decay,
-        decay_head_biases=decay_head_biases,
-        decay_bn=decay_bn,
-        head_learning_rate=head_learning_rate,
-        head_bias_learning_rate=head_bias_learning_rate,
-    )
+    return CaffeSGD(learning_rate, coupled_weight_decay=weight_decay, **settings)
 
 
 @keras.saving.register_keras_serializable(package="sjft_tf")

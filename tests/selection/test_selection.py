@@ -227,7 +227,11 @@ def test_a_table_of_another_domain_of_equal_size_is_refused(table):
             return self.content
 
     known = table.of(Images(5, "flowers"), Images(30, "tiny"))
-    Selection(known, k0=4).check(Images(5, "flowers"), Images(30, "tiny"))
+    selection = Selection(known, k0=4, n_source=30)
+    selection.check(Images(5, "flowers"), Images(30, "tiny"))
     with pytest.raises(InputError, match="another target than dogs"):
-        Selection(known, k0=4).check(Images(5, "dogs"))
-    Selection(None, mode="none").check(Images(5, "dogs"))
+        selection.check(Images(5, "dogs"))
+    with pytest.raises(InputError, match="another source than huge"):
+        selection.check(Images(5, "flowers"), Images(30, "huge"))
+    with pytest.raises(InputError, match="for 30 source images; tiny has 31"):
+        Selection(None, mode="all", n_source=30).check(Images(5, "dogs"), Images(31, "tiny"))

@@ -1,5 +1,6 @@
 """Batches: interleaved rows, labels, masks, and that they are the same however they are asked for."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -162,3 +163,12 @@ def test_what_does_not_fit_is_named(target, source, table, change, message):
 def test_a_source_smaller_than_the_tables_is_refused_before_the_first_batch(target, source, table):
     with pytest.raises(InputError, match=rf"names source image {table.indices.max()}; .* has 12 images"):
         joint_dataset(target, target, Selection(table, k0=3), batch_size=4, steps=1)
+
+
+def test_a_table_of_another_domain_of_equal_size_is_refused(target, source, table):
+    known = table.of(target, source)
+    joint_dataset(target, source, Selection(known, k0=4), batch_size=4, steps=1)
+    for side in ("target", "source"):
+        other = Selection(dataclasses.replace(known, **{f"{side}_fingerprint": "other"}), k0=4)
+        with pytest.raises(InputError, match=f"made with another {side}"):
+            joint_dataset(target, source, other, batch_size=4, steps=1)

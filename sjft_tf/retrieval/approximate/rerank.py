@@ -12,7 +12,7 @@ import numpy as np
 
 from sjft_tf.retrieval.lifting import Lift, lift_sources, lift_targets
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.threads import Threads, borrowed, n_cores, one_blas_thread, tiles
+from sjft_tf.retrieval.threads import Threads, borrowed, n_cores, one_blas_thread
 from sjft_tf.retrieval.top_k import keys_of, table_of
 
 _GROUP = 64  # targets
@@ -95,9 +95,7 @@ def _places(proposed: list[np.ndarray], size: int) -> np.ndarray:
     return np.where(marked, np.cumsum(marked) - 1, -1)
 
 
-def _multiplied(
-    u: np.ndarray, v: np.ndarray, wanted: np.ndarray, room: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _multiplied(u: np.ndarray, v: np.ndarray, wanted: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Products of `u` with those of `v` that are wanted, and in which column each of `wanted` is."""
     place = _places([wanted], len(v))
     rows = np.flatnonzero(place >= 0)

@@ -136,9 +136,8 @@ class Checkpoint(keras.callbacks.Callback):
         state = training_state(self.model, self.selection)
         if self.writes:
             notes = {"logs": self._logs, "kept": {name: keeper.state() for name, keeper in self.kept.items()}}
-            save_checkpoint(
-                self.path, state, round=self.round, step=self.step, notes=notes, made_from=self.made_from
-            )  # fmt: skip
+            place = {"round": self.round, "step": self.step}
+            save_checkpoint(self.path, state, **place, notes=notes, made_from=self.made_from)
 
     def _restore(self, saved: Saved) -> None:
         restore(saved, self.model, self.selection, path=self.path)

@@ -9,7 +9,7 @@ from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.inference import predict
 from sjft_tf.selection import Selection, entropy
-from sjft_tf.training.callbacks.plain import plain_model
+from sjft_tf.training.callbacks.measures import plain_model
 
 
 class NeighborExpansion(keras.callbacks.Callback):
@@ -27,7 +27,7 @@ class NeighborExpansion(keras.callbacks.Callback):
         batch_size: images a forward pass.
 
     Raises:
-        InputError: the selection is for another number of images; or the model's answers are no finite numbers.
+        InputError: the selection is for another domain; or the model's answers are no finite numbers.
 
     Attributes:
         entropies: `[n_target]` float32, in nats, after the last round; None before.
@@ -38,7 +38,7 @@ class NeighborExpansion(keras.callbacks.Callback):
         self, selection: Selection, target: Domain, *, image_size: int | None = None, batch_size: int = 64
     ) -> None:
         super().__init__()
-        selection.check_target(target.name, len(target))
+        selection.check(target)
         self.selection, self.target = selection, target
         self.image_size, self.batch_size = image_size, batch_size
         self.entropies: np.ndarray | None = None

@@ -47,6 +47,6 @@ def _seed_generators(holder: Any, seen: set[int]) -> Iterator[keras.random.SeedG
         yield holder
     elif isinstance(holder, keras.layers.Layer | list | tuple | dict) and id(holder) not in seen:
         seen.add(id(holder))
-        parts = vars(holder).values() if isinstance(holder, keras.layers.Layer) else holder
+        parts = vars(holder) if isinstance(holder, keras.layers.Layer) else holder
         for part in parts.values() if isinstance(parts, dict) else parts:
             yield from _seed_generators(part, seen)

@@ -18,11 +18,11 @@ from sjft_tf.training import joint_model
 
 RUN = {"batch_size": 64, "steps": 40, "warm_up": 10}
 SMALL_RUN = {"batch_size": 8, "steps": 3, "warm_up": 1}
-NETS = {
+NETWORKS = {
     "mobilenetv2 0.35, 96 px": {"trunk": "mobilenetv2", "alpha": 0.35, "image_size": 96},
     "resnet18v2 0.5, 64 px": {"trunk": "resnet18v2", "width": 0.5, "stem": "small", "image_size": 64},
 }
-SMALL_NETS = {"a few layers, 16 px": {"image_size": 16}}
+SMALL_NETWORKS = {"a few layers, 16 px": {"image_size": 16}}
 
 
 def main() -> None:
@@ -32,13 +32,13 @@ def main() -> None:
     run = SMALL_RUN if given.small else RUN
     n_target, n_source = len(target.class_names), len(source.class_names)
     ratios, spreads, rates = {}, {}, {}
-    for name, net in (SMALL_NETS if given.small else NETS).items():
+    for name, network in (SMALL_NETWORKS if given.small else NETWORKS).items():
         if given.small:
-            joint = training.tiny_model(**net, target=n_target, source=n_source)
-            plain = training.tiny_model(**net, target=n_target)
+            joint = training.tiny_model(**network, target=n_target, source=n_source)
+            plain = training.tiny_model(**network, target=n_target)
         else:
-            joint = joint_model(target_classes=n_target, source_classes=n_source, **net)
-            plain = joint_model(target_classes=n_target, source_classes=None, **net)
+            joint = joint_model(target_classes=n_target, source_classes=n_source, **network)
+            plain = joint_model(target_classes=n_target, source_classes=None, **network)
         seconds = measuring.in_turns(
             given.turns,
             joint=training.joint(joint, target, source, **run),

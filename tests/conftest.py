@@ -1,4 +1,4 @@
-"""Shared fixtures: a seeded generator, small folders of drawn images, and a domain of given images."""
+"""Shared fixtures: a seeded generator, small folders of synthetic images, and a domain of given images."""
 
 import io
 import os

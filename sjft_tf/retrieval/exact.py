@@ -179,11 +179,11 @@ class ExactSearch:
             near = scores[: group.stop - group.start]
             for rows in tiles(len(near), _TARGET_ROWS):
                 np.matmul(u[group][rows], v.T, out=near[rows])
-            near = near[:, columns]
-            if self._hubness == "csls":
+            if self._hubness == "csls":  # of all columns, since the order of a sum depends on the shape
                 np.maximum(near, 0, out=near)
                 nearest = min(_NEAREST_TARGETS, len(near))
                 near -= np.partition(near, nearest - 1, axis=0)[:nearest].mean(axis=0) / 2
+            near = near[:, columns]
             for rows in tiles(len(near), _RANKED_ROWS):
                 ranked = slice(first_row + group.start + rows.start, first_row + group.start + rows.stop)
                 with self._locks[ranked.start // _RANKED_ROWS]:

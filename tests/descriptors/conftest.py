@@ -1,4 +1,4 @@
-"""The descriptor written again in float64 NumPy, one channel after another, and drawn images to try it on."""
+"""The descriptor written again in float64 NumPy, one channel after another, and synthetic images to try it on."""
 
 import types
 

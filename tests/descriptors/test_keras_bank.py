@@ -94,7 +94,7 @@ def test_nothing_in_the_model_changes_even_where_keras_is_training(rng, images):
 
 def test_config_is_of_the_weights_between_the_image_and_the_layers():
     def configs(change=None):
-        model = small_model(np.random.default_rng(7), flipped=True)  # Keras numbers the flip anew each time
+        model = small_model(np.random.default_rng(7), flipped=True)  # Keras numbers the flip afresh each time
         if change:
             weight = model.get_layer(change).weights[-1]
             weight.assign(np.nextafter(weight.numpy(), np.float32(9)))

@@ -71,7 +71,7 @@ def data_dir(request, tmp_path_factory):
 
 
 def positions(domain):
-    """Which of the drawn images each image of the domain is."""
+    """Which of the synthetic images each image of the domain is."""
     drawn = images()
     decoded = [decode(file).numpy() for file in domain.encoded(np.arange(len(domain)))]
     return [int(np.flatnonzero((drawn == image).all((1, 2, 3)))[0]) for image in decoded]

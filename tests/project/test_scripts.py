@@ -1,4 +1,4 @@
-"""The shell scripts: when the environment is made, kept or made anew, and what is never touched.
+"""The shell scripts: when the environment is made, kept or made again, and what is never touched.
 
 Python stands on PATH as a stub that takes note of its arguments, so that nothing is installed.
 """

@@ -53,10 +53,10 @@ def test_the_standard_error_is_the_spread_over_test_sets_drawn_anew(rng):
     assert mean_class_standard_error(confusion) == pytest.approx(simulated, rel=0.02)
 
 
-def test_rounds_that_count_steps_anew_join_like_rounds_that_count_on():
-    anew = [{"step": [1, 2, 3], "target": [3, 2, 1]}, {"step": [1, 3], "target": [0.5, 0.25]}]
+def test_rounds_that_count_steps_from_1_join_like_rounds_that_count_on():
+    from_scratch = [{"step": [1, 2, 3], "target": [3, 2, 1]}, {"step": [1, 3], "target": [0.5, 0.25]}]
     on = [{"step": [1, 2, 3], "target": [3, 2, 1]}, {"step": [4, 6], "target": [0.5, 0.25]}]
-    for curves in (anew, on):
+    for curves in (from_scratch, on):
         steps, losses, ends = joined_curve(curves, "target")
         assert steps.tolist() == [1, 2, 3, 4, 6]
         assert losses.tolist() == [3, 2, 1, 0.5, 0.25]

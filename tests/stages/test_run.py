@@ -1,4 +1,4 @@
-"""The whole run on drawn images: what it leaves, that it repeats itself, that it goes on where it was killed."""
+"""The whole run on synthetic images: what it leaves, that it repeats itself, that it resumes where it was killed."""
 
 import html
 import json

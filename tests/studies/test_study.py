@@ -1,4 +1,4 @@
-"""A study trains every arm from one neighbor table; the demo is one on drawn images."""
+"""A study trains every arm from one neighbor table; the demo is one on synthetic images."""
 
 import importlib
 import json

@@ -147,7 +147,7 @@ def test_validation_and_conflict_are_in_the_logs(joint, data, target):
     assert history["val_mean_class_accuracy"] == [mean_class_accuracy(target.labels, answers, 3)]
     found = gradient_conflict(made, next(iter(dataset)))
     names = ("target_gradient", "source_gradient", "gradient_cosine")
-    assert [history[name][0] for name in names] == pytest.approx(list(found), rel=0.5)  # dropout draws anew
+    assert [history[name][0] for name in names] == pytest.approx(list(found), rel=0.5)  # dropout draws other units
 
 
 def test_recalibrated_averages_are_those_of_the_target(joint, data, target):

@@ -70,7 +70,7 @@ def test_two_runs_from_one_seed_end_in_the_same_weights_and_each_round_draws_by_
 
 
 def test_a_selection_for_other_images_is_refused(target, source, table):
-    with pytest.raises(InputError, match=f"for 12 target images; .* has {len(source)}"):
+    with pytest.raises(InputError, match=f"has 12 target images; .* has {len(source)}"):
         NeighborExpansion(Selection(table, k0=2), source)
 
 

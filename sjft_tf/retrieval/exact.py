@@ -30,9 +30,9 @@ _logger = logging.getLogger(__name__)
 
 Hubness = Literal["none", "csls"]
 _NEAREST_TARGETS = 10  # of a source image, by which its hubness is known
-_SOURCE_ROWS, _SOURCE_BYTES = 1024, 2**28  # the most images of a source tile, and bytes of their vectors
+_SOURCE_ROWS, _SOURCE_BYTES = 2048, 2**28  # the most images of a source tile, and bytes of their vectors
 _TARGET_ROWS = 2048  # multiplied at a time
-_RANKED_ROWS = 64  # at a time
+_RANKED_ROWS = 256  # at a time
 
 
 def search_exact(

@@ -22,12 +22,7 @@ BLOCK_ROWS, BLOCK_BYTES = 8192, 2**28  # the most images and bytes of descriptor
 
 
 class Describer(Protocol):
-    """Turns an image into its descriptor, always the same one, whichever images are described beside it.
-
-    Attributes:
-        shape: of one descriptor.
-        dtype: of its numbers.
-    """
+    """Turns an image into an array of `shape` and `dtype`, always the same one, whichever images are described beside it."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -38,7 +33,6 @@ class Describer(Protocol):
         """Descriptors of a domain's images, `[n, *shape]`.
 
         Args:
-            domain: target or source.
             indices: which images, in which order; all, if None.
             progress: told after every batch.
         """
@@ -51,8 +45,6 @@ class DescribedDomain:
     """The descriptors of a domain's images.
 
     Args:
-        domain: target or source.
-        describer: what describes them.
         folder: where whole blocks are kept and looked for first; without one, every asking describes.
 
     Raises:
@@ -69,7 +61,6 @@ class DescribedDomain:
         self.block_rows = 2 ** int(np.log2(max(1, min(BLOCK_ROWS, BLOCK_BYTES // self.row_bytes))))
 
     def __len__(self) -> int:
-        """Number of images."""
         return len(self.domain)
 
     def blocks(

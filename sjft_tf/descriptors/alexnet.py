@@ -19,7 +19,6 @@ from sjft_tf.models.weights.alexnet import AlexNetWeights, read_alexnet_weights
 EMBEDDED = "alexnet-tiny-imagenet"
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 TAPS = {"pre_relu": "conv", "post_relu": "relu"}
-_POOLED = ("conv1", "conv2")  # layers that a pooling follows
 _BGR_MEAN = (104.0, 116.7, 122.7)  # Caffe's, of colors in 0..255
 _RGB_MEAN, _RGB_DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # torchvision's
 
@@ -91,7 +90,7 @@ def alexnet_responses(images: tf.Tensor, weights: AlexNetWeights, *, last: str =
     for name in LAYERS[: LAYERS.index(last) + 1]:
         outputs[name] = _convolved(x, weights, name)
         x = outputs[name.replace("conv", "relu")] = tf.nn.relu(outputs[name])
-        if name in _POOLED and name != last:
+        if name in ("conv1", "conv2") and name != last:
             if is_caffe:  # over five channels, by whose number Caffe divides alpha and TensorFlow does not
                 x = tf.nn.local_response_normalization(x, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75)
             # Caffe's windows reach beyond the border, PyTorch's do not; no maximum after a ReLU is below these zeros

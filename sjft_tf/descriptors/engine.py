@@ -1,4 +1,4 @@
-"""Domains in, bin edges and descriptors out: images stream through a filter bank while the next ones are decoded."""
+"""Domains in, bin edges and descriptors out: images stream through a bank or network while the next ones are decoded."""
 
 import contextlib
 import functools

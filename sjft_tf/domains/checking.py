@@ -104,12 +104,11 @@ def _look_at(path: str) -> CheckedFile:
         return CheckedFile(reason="its name is not UTF-8")
     except OSError as error:
         return CheckedFile(reason=f"it cannot be read: {error.strerror}")
-    reason = ""
     if not stat.S_ISREG(status.st_mode):
-        reason = "it is not a file"
-    elif status.st_size > _MAX_BYTES:
-        reason = f"it has {status.st_size:,} bytes, more than any image of {MAX_PIXELS:,} pixels"
-    return CheckedFile(status.st_size, status.st_mtime_ns, reason=reason)
+        return CheckedFile(reason="it is not a file")
+    if status.st_size > _MAX_BYTES:
+        return CheckedFile(reason=f"it has {status.st_size:,} bytes, more than any image of {MAX_PIXELS:,} pixels")
+    return CheckedFile(status.st_size, status.st_mtime_ns)
 
 
 def _chunks(files: Mapping[str, CheckedFile]) -> list[dict[str, CheckedFile]]:

@@ -89,17 +89,16 @@ class DescribedDomain:
     def _block(self, start: int, progress: Progress | None = None) -> np.ndarray:
         stop = min(start + self.block_rows, len(self))
         path = self._folder and self._folder / f"descriptors-{start:010d}-{stop:010d}.npz"
-        held = None if path is None else self._held(path, stop - start)
-        if held is not None:
-            if progress:
-                progress(stop, len(self))
-            return held
-        telling = progress and (lambda done, _: progress(start + done, len(self)))
-        described = self.describer.describe(self.domain, indices=np.arange(start, stop), progress=telling)
-        if path is not None:
-            checksum = files.digest(self._made_from, described)
-            files.save_arrays(path, descriptors=described, made_from=self._made_from, checksum=checksum)
-        return described
+        block = self._held(path, stop - start) if path else None
+        if block is None:
+            telling = progress and (lambda done, _: progress(start + done, len(self)))
+            block = self.describer.describe(self.domain, indices=np.arange(start, stop), progress=telling)
+            if path:
+                checksum = files.digest(self._made_from, block)
+                files.save_arrays(path, descriptors=block, made_from=self._made_from, checksum=checksum)
+        elif progress:
+            progress(stop, len(self))
+        return block
 
     def _held(self, path: pathlib.Path, rows: int) -> np.ndarray | None:
         """The descriptors in a file, or None where they cannot be trusted."""

@@ -15,6 +15,7 @@ _ENTRY = 12  # bytes of one entry of a TIFF directory
 _ENTRIES = 512  # how many are looked at; fewer than 30 lawful ones are below this one
 _SHORT, _LONG = 3, 4  # types of a TIFF entry
 _EXIF = b"Exif\0\0"
+_OfPosition = Callable[[tf.Tensor], tf.Tensor]  # from a position in the file
 
 
 def jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
@@ -62,9 +63,7 @@ def _in_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     return _orientation_in_tiff(encoded, _walk(encoded, 2, is_sought, following) + 4 + len(_EXIF))
 
 
-def _in_chunks(
-    encoded: tf.Tensor, name: bytes, content_at: int, following: Callable[[tf.Tensor], tf.Tensor]
-) -> tf.Tensor:
+def _in_chunks(encoded: tf.Tensor, name: bytes, content_at: int, following: _OfPosition) -> tf.Tensor:
     """The orientation in the chunk `name`; `following` leads from one chunk's name to the next, the first being at 12."""
 
     def search() -> tf.Tensor:
@@ -74,12 +73,7 @@ def _in_chunks(
     return tf.cond(holds(encoded, name), search, lambda: 1)
 
 
-def _walk(
-    encoded: tf.Tensor,
-    start: int,
-    is_sought: Callable[[tf.Tensor], tf.Tensor],
-    following: Callable[[tf.Tensor], tf.Tensor],
-) -> tf.Tensor:
+def _walk(encoded: tf.Tensor, start: int, is_sought: _OfPosition, following: _OfPosition) -> tf.Tensor:
     """The first of the positions from `start` on to which `following` leads that `is_sought`; `NOWHERE` if none is."""
     length = tf.strings.length(encoded)
     position = tf.while_loop(

@@ -52,12 +52,7 @@ class FeatureExtractor(Protocol):
 
 
 def of_groups(sizes: Mapping[str, int], noun: str) -> tuple[np.ndarray, Sequence[str]]:
-    """A bank's `channel_weights` and `channel_names`.
-
-    Args:
-        sizes: number of channels by the group's name, in the order of the groups.
-        noun: what a channel is called.
-    """
+    """A bank's `channel_weights` and `channel_names`, from the number of channels by group; `noun` is what one is called."""
     channels = list(sizes.values())
     names = tuple(f"{group}, {noun} {i}" for group, size in sizes.items() for i in range(size))
     return np.repeat(1 / np.array(channels), channels), names

@@ -1,12 +1,11 @@
 """Filter banks, bin edges and descriptors."""
 
-from sjft_tf.descriptors.alexnet_bank import AlexNetBank
-from sjft_tf.descriptors.bank import FilterBank
+from sjft_tf.descriptors.alexnet import AlexNetBank
+from sjft_tf.descriptors.bank import FeatureExtractor, FilterBank
 from sjft_tf.descriptors.convolution_bank import ConvolutionBank
 from sjft_tf.descriptors.described import DescribedDomain, Describer
 from sjft_tf.descriptors.edges import BinEdges
-from sjft_tf.descriptors.engine import HistogramDescriber, fit_bin_edges
-from sjft_tf.descriptors.features import FeatureDescriber, FeatureExtractor
+from sjft_tf.descriptors.engine import FeatureDescriber, HistogramDescriber, fit_bin_edges
 from sjft_tf.descriptors.gabor import GaborBank
 from sjft_tf.descriptors.keras_bank import KerasBank, PooledFeatures
 

@@ -1,7 +1,7 @@
-"""What the descriptor engine asks of a filter bank, and what banks have in common."""
+"""What the descriptor engine asks of a filter bank or a feature extractor, and what banks have in common."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow as tf
@@ -38,13 +38,21 @@ class FilterBank(Protocol):
         """JSON values that change when any response would; artifacts made with the bank are hashed with them."""
 
 
-def of_groups(sizes: Mapping[str, int], noun: str) -> tuple[np.ndarray, Sequence[str]]:
-    """A bank's `channel_weights` and `channel_names`.
+@runtime_checkable
+class FeatureExtractor(Protocol):
+    """Turns images into vectors of `n_features` numbers."""
 
-    Args:
-        sizes: number of channels by the group's name, in the order of the groups.
-        noun: what a channel is called.
-    """
+    n_features: int
+
+    def features(self, images: tf.Tensor) -> tf.Tensor:
+        """`[B, S, S, 3]` float32 RGB, 0..255, to `[B, n_features]` float32; callable inside a `tf.function`."""
+
+    def config(self) -> dict[str, Any]:
+        """JSON values that change when any feature would."""
+
+
+def of_groups(sizes: Mapping[str, int], noun: str) -> tuple[np.ndarray, Sequence[str]]:
+    """A bank's `channel_weights` and `channel_names`, from the number of channels by group; `noun` is what one is called."""
     channels = list(sizes.values())
     names = tuple(f"{group}, {noun} {i}" for group, size in sizes.items() for i in range(size))
     return np.repeat(1 / np.array(channels), channels), names

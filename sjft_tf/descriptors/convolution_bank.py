@@ -9,6 +9,7 @@ import tensorflow as tf
 from sjft_tf import files
 from sjft_tf.descriptors.bank import channels_first, of_groups
 from sjft_tf.errors import InputError
+from sjft_tf.models.weights.stored_arrays import as_float32
 
 
 class ConvolutionBank:
@@ -81,7 +82,6 @@ def _checked(
     if bias.shape != kernel.shape[-1:]:
         raise InputError(f"kernels {path}: {name}/bias is {bias.shape}; expected {kernel.shape[-1:]}")
     for array in (kernel, bias):
-        with np.errstate(over="ignore"):
-            if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array.astype(np.float32)).all():
-                raise InputError(f"kernels {path}: {name} holds something else than finite floats")
+        if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(as_float32(array)).all():
+            raise InputError(f"kernels {path}: {name} holds something else than finite floats")
     return kernel.astype(np.float32), bias.astype(np.float32)

@@ -22,12 +22,7 @@ BLOCK_ROWS, BLOCK_BYTES = 8192, 2**28  # the most images and bytes of descriptor
 
 
 class Describer(Protocol):
-    """Turns an image into its descriptor, always the same one, whichever images are described beside it.
-
-    Attributes:
-        shape: of one descriptor.
-        dtype: of its numbers.
-    """
+    """Turns an image into an array of `shape` and `dtype`, always the same one, whichever images are described beside it."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -38,7 +33,6 @@ class Describer(Protocol):
         """Descriptors of a domain's images, `[n, *shape]`.
 
         Args:
-            domain: target or source.
             indices: which images, in which order; all, if None.
             progress: told after every batch.
         """
@@ -51,8 +45,6 @@ class DescribedDomain:
     """The descriptors of a domain's images.
 
     Args:
-        domain: target or source.
-        describer: what describes them.
         folder: where whole blocks are kept and looked for first; without one, every asking describes.
 
     Raises:
@@ -69,7 +61,6 @@ class DescribedDomain:
         self.block_rows = 2 ** int(np.log2(max(1, min(BLOCK_ROWS, BLOCK_BYTES // self.row_bytes))))
 
     def __len__(self) -> int:
-        """Number of images."""
         return len(self.domain)
 
     def blocks(
@@ -98,17 +89,16 @@ class DescribedDomain:
     def _block(self, start: int, progress: Progress | None = None) -> np.ndarray:
         stop = min(start + self.block_rows, len(self))
         path = self._folder and self._folder / f"descriptors-{start:010d}-{stop:010d}.npz"
-        held = None if path is None else self._held(path, stop - start)
-        if held is not None:
-            if progress:
-                progress(stop, len(self))
-            return held
-        telling = progress and (lambda done, _: progress(start + done, len(self)))
-        described = self.describer.describe(self.domain, indices=np.arange(start, stop), progress=telling)
-        if path is not None:
-            checksum = files.digest(self._made_from, described)
-            files.save_arrays(path, descriptors=described, made_from=self._made_from, checksum=checksum)
-        return described
+        block = self._held(path, stop - start) if path else None
+        if block is None:
+            telling = progress and (lambda done, _: progress(start + done, len(self)))
+            block = self.describer.describe(self.domain, indices=np.arange(start, stop), progress=telling)
+            if path:
+                checksum = files.digest(self._made_from, block)
+                files.save_arrays(path, descriptors=block, made_from=self._made_from, checksum=checksum)
+        elif progress:
+            progress(stop, len(self))
+        return block
 
     def _held(self, path: pathlib.Path, rows: int) -> np.ndarray | None:
         """The descriptors in a file, or None where they cannot be trusted."""

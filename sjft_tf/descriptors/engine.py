@@ -1,4 +1,4 @@
-"""Domains in, bin edges and descriptors out: images stream through a filter bank while the next ones are decoded."""
+"""Domains in, bin edges and descriptors out: images stream through a bank or network while the next ones are decoded."""
 
 import contextlib
 import functools
@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from sjft_tf.descriptors import histograms
-from sjft_tf.descriptors.bank import FilterBank
+from sjft_tf.descriptors.bank import FeatureExtractor, FilterBank
 from sjft_tf.descriptors.edges import BinEdges, check_binning, edges_from_counts
 from sjft_tf.domains import Domain, image_batches
 from sjft_tf.errors import InputError
@@ -34,8 +34,6 @@ def fit_bin_edges(
     """Bin edges from all images of the target: a first pass for the bounds, a second for the fine histogram.
 
     Args:
-        target: the target's training images.
-        bank: the filter bank.
         image_size: side of the images given to the bank, in pixels.
         bins: bins per channel, from 2 to `fine_bins`.
         fine_bins: equal intervals between the bounds, from which the bins are made.
@@ -79,7 +77,6 @@ class HistogramDescriber:
 
     Args:
         bank: the filter bank with which `edges` were fitted.
-        edges: the target's bin edges.
         image_size: side of the images given to the bank, in pixels, as for `edges`.
 
     Raises:
@@ -107,6 +104,43 @@ class HistogramDescriber:
     ) -> np.ndarray:
         """Descriptors of images, `[n, D, bins]` uint16; memory beside it is that of a few batches."""
         return self._graph.collect(domain, self.shape, self.dtype, indices, progress)
+
+
+class FeatureDescriber:
+    """Feature vectors of unit length, whose squared distance is 2 - 2 cos of the angle between them; a `Describer`.
+
+    Args:
+        extractor: what makes the vectors from images with a side of `image_size` pixels.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, extractor: FeatureExtractor, *, image_size: int) -> None:
+        self.extractor = extractor
+        self.shape: tuple[int, ...] = (extractor.n_features,)
+        self._graph = BatchGraph(lambda images, n: extractor.features(images)[:n], image_size=image_size)
+
+    def config(self) -> list[Any]:
+        """Extractor, image and batch size."""
+        return [self.extractor.config(), self._graph.image_size, BATCH]
+
+    def describe(
+        self, domain: Domain, *, indices: np.ndarray | None = None, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Descriptors of images, `[n, F]` float32.
+
+        Raises:
+            InputError: the features of an image are all zero or not finite.
+        """
+        features = self._graph.collect(domain, self.shape, self.dtype, indices, progress).astype(np.float64)
+        lengths = np.sqrt(np.vecdot(features, features))
+        wrong = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
+        if len(wrong):
+            position = wrong[0] if indices is None else indices[wrong[0]]
+            raise InputError(
+                f"{domain.name}: the features of {domain.ids[position]} are all zero or not finite; it cannot be compared"
+            )
+        return (features / lengths[:, None]).astype(self.dtype)
 
 
 def over_groups(bank: FilterBank, measure: Callable, *per_channel: np.ndarray) -> Callable[..., tf.Tensor]:

@@ -1,4 +1,4 @@
-"""The Gabor bank as a TensorFlow graph.
+"""The Gabor bank as a TensorFlow graph, its kernels with the parameters of Manjunath & Ma (1996).
 
 An image mirrored at its borders is a cosine series: along each axis luma[p] = sum_k c_k cos(pi k (p + 1/2) / n).
 Since cos(a - b) = cos a cos b + sin a sin b, its convolution with a kernel g is
@@ -14,15 +14,17 @@ angle to pi minus that angle mirrors x, which changes the sign of the terms that
 """
 
 import functools
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from sjft_tf.descriptors.gabor_kernels import gabor_kernels
 from sjft_tf.errors import InputError
 
+_LOWEST, _HIGHEST = 0.05, 0.4  # frequencies Ul and Uh, cycles per pixel
 _PARALLEL = 16  # images under way at once; fewer leave cores idle
 LUMA = (0.299, 0.587, 0.114)
 TERMS = ((np.cos, np.cos), (np.sin, np.cos), (np.sin, np.sin), (np.cos, np.sin))  # (y, x): even in x, then odd
@@ -48,10 +50,8 @@ class GaborBank:
         n_channels = 2 * scales * orientations
         self.channel_weights = np.full(n_channels, 1 / n_channels)
         self.channel_names: Sequence[str] = tuple(
-            f"gabor {part} part, scale {scale}, orientation {orientation}"
-            for part in ("real", "imaginary")
-            for scale in range(1, scales + 1)
-            for orientation in range(1, orientations + 1)
+            f"gabor {part} part, scale {scale + 1}, orientation {orientation + 1}"
+            for part, scale, orientation in itertools.product(("real", "imaginary"), range(scales), range(orientations))
         )
 
     def config(self) -> dict[str, Any]:
@@ -76,6 +76,44 @@ class GaborBank:
             for (of_y, of_x), spectrum in zip(TERMS, spectra, strict=True)
         ]
         return _assemble(terms, self.scales, self.orientations)
+
+
+def gabor_kernels(scales: int, orientations: int, size: int | None = None) -> list[np.ndarray]:
+    """Complex kernels, coarsest scale first; neither part has a mean.
+
+    Args:
+        scales, orientations, size: as for `GaborBank`; kernel n of a scale lies at angle pi n / orientations.
+
+    Returns:
+        For each scale `[orientations, side, side]` complex128, x along columns and y down rows.
+    """
+    ratio = (_HIGHEST / _LOWEST) ** (1 / (scales - 1))
+    angles = np.pi * np.arange(orientations) / orientations
+    kernels = []
+    for power in range(scales - 1, -1, -1):
+        frequency = _HIGHEST / ratio**power
+        sigmas = gabor_sigmas(frequency, ratio, orientations)
+        half = math.ceil(3 * max(sigmas)) if size is None else size // 2
+        kernels.append(ratio**power * np.stack([_kernel(frequency, angle, *sigmas, half) for angle in angles]))
+    return kernels
+
+
+def gabor_sigmas(frequency: float, ratio: float, orientations: int) -> tuple[float, float]:
+    """Spreads of the envelope along and across the wave, with which neighboring kernels' spectra touch at half peak.
+
+    Args:
+        frequency: u0, in cycles per pixel.
+        ratio: a, frequency of one scale over that of the next coarser.
+        orientations: K.
+
+    Returns:
+        sigma_x and sigma_y, in pixels.
+    """
+    log4 = 2 * math.log(2)
+    sigma_u = (ratio - 1) * frequency / ((ratio + 1) * math.sqrt(log4))
+    reach = frequency - log4 * sigma_u**2 / frequency
+    sigma_v = math.tan(math.pi / (2 * orientations)) * reach / math.sqrt(log4 - (log4 * sigma_u / frequency) ** 2)
+    return 1 / (2 * math.pi * sigma_u), 1 / (2 * math.pi * sigma_v)
 
 
 @tf.function(jit_compile=True, autograph=False)
@@ -128,3 +166,11 @@ def _cosine_analysis(n: int) -> np.ndarray:
     """`[n, n]` float32: from an axis' pixels to the coefficients c_k of its cosine series."""
     weights = np.where(np.arange(n) == 0, 1, 2) / n
     return (weights[:, None] * np.cos(_angles(np.arange(n) + 0.5, n)).T).astype(np.float32)
+
+
+def _kernel(frequency: float, angle: float, sigma_x: float, sigma_y: float, half: int) -> np.ndarray:
+    y, x = np.mgrid[-half : half + 1, -half : half + 1]
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    envelope = np.exp(-((along / sigma_x) ** 2 + (across / sigma_y) ** 2) / 2) / (2 * np.pi * sigma_x * sigma_y)
+    kernel = envelope * np.exp(2j * np.pi * frequency * along)
+    return kernel - kernel.real.sum() / envelope.sum() * envelope  # a plain mean would leave a pedestal in the corners

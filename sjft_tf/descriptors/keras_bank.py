@@ -86,15 +86,11 @@ def _output(model: keras.Model, name: str) -> keras.KerasTensor:
 
 def _network(model: keras.Model) -> dict[str, Any]:
     """Name and digests of what the network computes; names of layers, which count through a process, left out."""
-    layers = [
-        [type(layer).__name__, {**layer.get_config(), "name": ""}, _inputs(model, layer)] for layer in model.layers
-    ]
+    positions = {id(layer.output): i for i, layer in enumerate(model.layers) if not isinstance(layer.output, list)}
+    layers = []
+    for layer in model.layers:
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        fed_by = [positions.get(id(tensor), -1) for tensor in inputs]
+        layers.append([type(layer).__name__, {**layer.get_config(), "name": ""}, fed_by])
     structure = json.dumps(layers, sort_keys=True, default=str)
     return {"network": model.name, "structure": files.digest(structure), "weights": files.digest(*model.get_weights())}
-
-
-def _inputs(model: keras.Model, layer: keras.layers.Layer) -> list[int]:
-    """Positions of the layers that feed this one."""
-    positions = {id(other.output): i for i, other in enumerate(model.layers) if not isinstance(other.output, list)}
-    inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-    return [positions.get(id(tensor), -1) for tensor in inputs]

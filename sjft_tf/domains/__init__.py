@@ -3,15 +3,12 @@
 Neighbors, augmentation and batches of training are other rooms' business.
 """
 
-from sjft_tf.domains.batches import image_batches, read_encoded
-from sjft_tf.domains.domain import Domain, Rejected, rejected_csv
-from sjft_tf.domains.folder import ImageFolder
-from sjft_tf.domains.subset import Subset
+from sjft_tf.domains.derived import Subset, Union
+from sjft_tf.domains.domain import Domain, Rejected, image_batches, read_encoded, rejected_csv
+from sjft_tf.domains.image_files import ImageFolder, ImageTable
 from sjft_tf.domains.synthetic import SyntheticImages
-from sjft_tf.domains.table import ImageTable
 from sjft_tf.domains.tfds_images import TFDSImages
 from sjft_tf.domains.tfrecord_images import TFRecordImages
-from sjft_tf.domains.union import Union
 
 __all__ = [
     "Domain",

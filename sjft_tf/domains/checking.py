@@ -1,6 +1,7 @@
 """Every image file is decoded once, when its collection is indexed, so that no broken one turns up inside a batch."""
 
 import concurrent.futures
+import functools
 import hashlib
 import itertools
 import json
@@ -46,40 +47,35 @@ def check_files(
     """What is known of each file, in the order of `names`, paths relative to the folder `root`; all are decoded once.
 
     Args:
-        root, names: the files.
         cache: an `.npz` file that remembers the results; made if absent, renewed if anything changed, also when the
             check is interrupted. With it, only files whose size or time of change is another than before are read again.
         progress: told after every few hundred files that were decoded.
     """
-    known = {} if cache is None else _read_cache(cache)
-    paths = [os.path.join(root, name) for name in names]
-    checked = [_look_at(path) for path in paths]
-    for index, name in enumerate(names):
-        if name in known and known[name][:2] == checked[index][:2]:
-            checked[index] = known[name]
-    pending = [index for index, file in enumerate(checked) if not file.hash and not file.reason]
+    kinds, otherwise = {"files": np.uint8}, "all images are checked again"
+    held = None if cache is None else load_made_from(cache, _RULES, kinds, otherwise=otherwise)
+    stored = json.loads(held["files"].tobytes()) if held else {}
+    known = {name: CheckedFile(*file) for name, file in stored.items()}
+    checked = {name: _look_at(os.path.join(root, name)) for name in names}
+    for name in known.keys() & checked.keys():
+        if known[name][:2] == checked[name][:2]:
+            checked[name] = known[name]
+    pending = {name: file for name, file in checked.items() if not file.hash and not file.reason}
     if pending:
         _logger.info("%s: decoding %d of %d image files once, to find broken ones", root, len(pending), len(names))
-    chunks, done = _chunks(pending, [checked[index].size for index in pending]), 0
+    done = 0
     pool = concurrent.futures.ThreadPoolExecutor(_WORKERS)
     try:
-        for results in pool.map(lambda chunk: _check({index: paths[index] for index in chunk}), chunks):
-            for index, number, reason in results:
-                checked[index] = checked[index]._replace(hash=number, reason=reason)
+        for results in pool.map(functools.partial(_read_and_decode, root), _chunks(pending)):
+            checked |= results
             done += len(results)
             if progress:
                 progress(done, len(pending))
     finally:  # a check that is stopped here resumes from here
         pool.shutdown(cancel_futures=True)
-        current = {name: file for name, file in zip(names, checked, strict=True) if file.hash}
+        current = {name: file for name, file in checked.items() if file.hash}
         if cache is not None and current != known:
             save_arrays(cache, made_from=_RULES, files=np.frombuffer(json.dumps(current).encode(), np.uint8))
-    return checked
-
-
-def _read_cache(path: str | os.PathLike) -> dict[str, CheckedFile]:
-    held = load_made_from(path, _RULES, {"files": np.uint8}, otherwise="all images are checked again")
-    return {name: CheckedFile(*file) for name, file in json.loads(held["files"].tobytes()).items()} if held else {}
+    return list(checked.values())
 
 
 def faults(contents: Sequence[bytes]) -> list[str]:
@@ -89,12 +85,13 @@ def faults(contents: Sequence[bytes]) -> list[str]:
 
 
 def _explained(encoded: bytes) -> str:
+    if not encoded:
+        return "the file is empty"
     try:
         _decode(tf.constant(encoded))
     except tf.errors.OpError as error:
         claim = re.search(r"assertion failed: \[(.*)\]", str(error.message))
-        damage = "the image data are damaged or cut off" if encoded else "the file is empty"
-        return re.sub(r"[\[\]]", "", claim[1]) if claim and encoded else damage
+        return re.sub(r"[\[\]]", "", claim[1]) if claim else "the image data are damaged or cut off"
     return ""
 
 
@@ -107,32 +104,32 @@ def _look_at(path: str) -> CheckedFile:
         return CheckedFile(reason="its name is not UTF-8")
     except OSError as error:
         return CheckedFile(reason=f"it cannot be read: {error.strerror}")
-    reason = ""
     if not stat.S_ISREG(status.st_mode):
-        reason = "it is not a file"
-    elif status.st_size > _MAX_BYTES:
-        reason = f"it has {status.st_size:,} bytes, more than any image of {MAX_PIXELS:,} pixels"
-    return CheckedFile(status.st_size, status.st_mtime_ns, reason=reason)
+        return CheckedFile(reason="it is not a file")
+    if status.st_size > _MAX_BYTES:
+        return CheckedFile(reason=f"it has {status.st_size:,} bytes, more than any image of {MAX_PIXELS:,} pixels")
+    return CheckedFile(status.st_size, status.st_mtime_ns)
 
 
-def _chunks(indices: Sequence[int], sizes: Sequence[int]) -> list[list[int]]:
-    """Consecutive runs of `indices`, few enough to be held in memory together."""
-    places = zip(itertools.count(), itertools.accumulate(sizes), indices)
+def _chunks(files: Mapping[str, CheckedFile]) -> list[dict[str, CheckedFile]]:
+    """Consecutive files, few enough for their content to be held in memory together."""
+    ends = itertools.accumulate(file.size for file in files.values())
+    places = zip(itertools.count(), ends, files.items())
     grouped = itertools.groupby(places, lambda place: (place[0] // _CHUNK_FILES, place[1] // _CHUNK_BYTES))
-    return [[index for _, _, index in group] for _, group in grouped]
+    return [dict(item for _, _, item in group) for _, group in grouped]
 
 
-def _check(paths: Mapping[int, str]) -> list[tuple[int, int, str]]:
-    """Index and hash of each file, and why it is no use."""
-    contents, results = {}, []
-    for index, path in paths.items():
+def _read_and_decode(root: str | os.PathLike, files: Mapping[str, CheckedFile]) -> dict[str, CheckedFile]:
+    checked, contents = {}, {}
+    for name, file in files.items():
         try:
-            contents[index] = pathlib.Path(path).read_bytes()
+            contents[name] = pathlib.Path(root, name).read_bytes()
         except OSError as error:
-            results.append((index, 0, f"it cannot be read: {error.strerror}"))
-    for (index, content), reason in zip(contents.items(), faults(list(contents.values())), strict=True):
-        results.append((index, int.from_bytes(hashlib.blake2b(content, digest_size=8).digest()), reason))
-    return results
+            checked[name] = file._replace(reason=f"it cannot be read: {error.strerror}")
+    for (name, content), reason in zip(contents.items(), faults(list(contents.values())), strict=True):
+        number = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
+        checked[name] = files[name]._replace(hash=number, reason=reason)
+    return checked
 
 
 _decode = tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)])  # in a graph, errors say more

@@ -8,11 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sjft_tf.domains.checking import check_files
 from sjft_tf.domains.domain import Domain, Rejected
 from sjft_tf.errors import InputError
 from sjft_tf.files import digest
-from sjft_tf.progress import Progress
 
 _logger = logging.getLogger(__name__)
 
@@ -23,8 +21,9 @@ def numbered(source: object, found: Sequence[str], class_names: Sequence[str] | 
     Raises:
         InputError: a class that was found in `source` is not in `class_names`, or these hold one twice.
     """
-    numbers = {name: number for number, name in enumerate(found if class_names is None else class_names)}
-    if class_names is not None and len(numbers) < len(class_names):
+    names = found if class_names is None else class_names
+    numbers = {name: number for number, name in enumerate(names)}
+    if len(numbers) < len(names):
         raise InputError(f"{source}: the given class names hold one twice")
     for name in found:
         if name not in numbers:
@@ -64,7 +63,9 @@ class LabeledImages(Domain):
         self.class_names = tuple(numbers)
         self.ids = tuple(name for name, reason in checked if not reason)
         self.labels = np.array([numbers[listed[name]] for name in self.ids], np.int32)
-        self.rejected = tuple(Rejected(_printable(name), reason) for name, reason in checked if reason)
+        self.rejected = tuple(
+            Rejected(os.fsencode(name).decode(errors="backslashreplace"), reason) for name, reason in checked if reason
+        )
         self._hashes = hashes[[not reason for _, reason in checked]]
         first = f"{self.rejected[0].id}: {self.rejected[0].reason}" if self.rejected else ""
         if not self.ids and self.rejected:
@@ -81,44 +82,3 @@ class LabeledImages(Domain):
     def fingerprint(self) -> str:
         """A hash of ids, labels, class names and the bytes of all images; the same wherever they lie."""
         return digest(list(self.ids), self.labels, list(self.class_names), self._hashes)
-
-
-class ImageFiles(LabeledImages):
-    """Image files below the folder `root`; `listed` may be in any order, `class_names` as in `numbered`.
-
-    Raises:
-        InputError: a class is not in `class_names`, or as for `LabeledImages`.
-    """
-
-    def __init__(
-        self,
-        source: pathlib.Path,
-        root: pathlib.Path,
-        listed: Mapping[str, str],
-        *,
-        found: Sequence[str],
-        class_names: Sequence[str] | None,
-        cache: str | os.PathLike | None,
-        progress: Progress | None,
-    ) -> None:
-        numbers = numbered(source, found, class_names)
-        listed = dict(sorted(listed.items()))
-        checked = check_files(root, list(listed), cache=cache, progress=progress)
-        hashes, reasons = np.array([file.hash for file in checked], np.uint64), [file.reason for file in checked]
-        super().__init__(source, listed, found=found, numbers=numbers, hashes=hashes, reasons=reasons)
-        self._root = root
-
-    def encoded(self, indices: np.ndarray) -> list[bytes]:
-        """The files at `indices`, in that order; raises `InputError` if one has gone since they were indexed."""
-        return [self._read(self._root / self.ids[index]) for index in indices]
-
-    def _read(self, path: pathlib.Path) -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{path} was there when it was indexed: {error.strerror}") from error
-
-
-def _printable(name: str) -> str:
-    """`name`, with escapes for bytes that are not UTF-8."""
-    return os.fsencode(name).decode(errors="backslashreplace")

@@ -17,7 +17,7 @@ import PIL.Image
 from sjft_tf import files
 from sjft_tf.domains.domain import Domain
 from sjft_tf.errors import InputError
-from sjft_tf.images.geometry import enlarged
+from sjft_tf.images import enlarged
 
 Inside = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -33,7 +33,7 @@ class Style(NamedTuple):
 
 
 _CLOUDS = 25.0
-STYLES = {
+STYLES = {  # the target has the first alone
     "sanded": Style(3.5, 7),
     "speckled": Style(5, 5, contrast=(1.4, 0.5)),
     "painted": Style(_CLOUDS, _CLOUDS, contrast=(0.6, 0.6), step=2),
@@ -41,7 +41,6 @@ STYLES = {
     "inked": Style(_CLOUDS, _CLOUDS, contrast=(0.5, 0.5), outline=2.5),
     "engraved": Style(_CLOUDS, _CLOUDS, contrast=(0.5, 0.5), outline=-2.5),
 }
-TARGET_STYLES = ("sanded",)
 _AMPLITUDE, _NOISE = 42.0, 6.0  # of a unit of contrast, and of the noise over it, in gray levels
 
 
@@ -88,7 +87,12 @@ _SOURCE_SHAPES: dict[str, Inside] = {
     "vault": lambda x, y: (x**2 + (y + 0.4) ** 2 < 1.2) & (y > -0.4),
     "yoke": _boxes((-0.6, 0, 0.28, 0.9), (0.6, 0, 0.28, 0.9), (0, 0.62, 0.85, 0.28)),
 }
-_PER_CLASS = {"target": 10, "validation": 10, "test": 100, "source": 240}
+_PARTS = {  # shapes, how many of the styles, images a class
+    "target": (_TARGET_SHAPES, 1, 10),
+    "validation": (_TARGET_SHAPES, 1, 10),
+    "test": (_TARGET_SHAPES, 1, 100),
+    "source": (_SOURCE_SHAPES, len(STYLES), 240),
+}
 
 
 class SyntheticImages(Domain):
@@ -97,7 +101,7 @@ class SyntheticImages(Domain):
     Args:
         part: `"target"`, `"validation"`, `"test"` (three draws of the same classes and styles) or `"source"`.
         seed: decides every image; one seed for all parts makes one data set.
-        image_size: side in pixels of the crops that models will see. Images are drawn so large that no view resamples them.
+        image_size: side in pixels of the crops that models will see. Images are so large that no view resamples them.
         per_class: images a class, a multiple of the number of styles in the part; None for 10, 10, 100 and 240.
 
     Attributes:
@@ -113,21 +117,19 @@ class SyntheticImages(Domain):
     style_names: Sequence[str] = tuple(STYLES)
 
     def __init__(self, part: str, *, seed: int = 0, image_size: int = 32, per_class: int | None = None) -> None:
-        if part not in _PER_CLASS:
-            raise InputError(f"synthetic part is {part!r}; it must be one of {', '.join(_PER_CLASS)}")
-        names = tuple(STYLES) if part == "source" else TARGET_STYLES
-        count = _PER_CLASS[part] if per_class is None else per_class
-        if count < 1 or count % len(names):
-            raise InputError(f"per_class is {count}; it must be a multiple of the part's {len(names)} styles")
+        if part not in _PARTS:
+            raise InputError(f"synthetic part is {part!r}; it must be one of {', '.join(_PARTS)}")
+        shapes, n_styles, usual = _PARTS[part]
+        count = usual if per_class is None else per_class
+        if count < 1 or count % n_styles:
+            raise InputError(f"per_class is {count}; it must be a multiple of the part's {n_styles} styles")
         if image_size < 16:
             raise InputError(f"image_size is {image_size}; shapes need 16 or more")
-        shapes = _SOURCE_SHAPES if part == "source" else _TARGET_SHAPES
         self.name = f"synthetic/{part}"
-        self.class_names = tuple(sorted(shapes))
+        self.class_names = tuple(shapes)
         self.ids = [f"{name}/{i:04d}.jpg" for name in self.class_names for i in range(count)]
         self.labels = np.repeat(np.arange(len(shapes), dtype=np.int32), count)
-        style_of = np.array([self.style_names.index(name) for name in names], np.int32)
-        self.styles = np.tile(style_of, len(self.ids) // len(names))
+        self.styles = np.tile(np.arange(n_styles, dtype=np.int32), len(self.ids) // n_styles)
         self._files = _encoded_images(part, seed, image_size, count)
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
@@ -141,15 +143,14 @@ class SyntheticImages(Domain):
 
 @functools.lru_cache(maxsize=8)
 def _encoded_images(part: str, seed: int, image_size: int, per_class: int) -> tuple[bytes, ...]:
-    rng = np.random.default_rng((seed, list(_PER_CLASS).index(part)))
-    shapes = _SOURCE_SHAPES if part == "source" else _TARGET_SHAPES
-    names = tuple(STYLES) if part == "source" else TARGET_STYLES
+    rng = np.random.default_rng((seed, list(_PARTS).index(part)))
+    shapes, n_styles, _ = _PARTS[part]
     encoded: list[bytes] = []
-    for _, inside in sorted(shapes.items()):
+    for inside in shapes.values():
         masks = _masks(rng, inside, per_class, image_size)
         luma = np.empty_like(masks)
-        for i, name in enumerate(names):
-            luma[i :: len(names)] = _rendered(rng, masks[i :: len(names)], STYLES[name])
+        for i, style in enumerate(list(STYLES.values())[:n_styles]):
+            luma[i::n_styles] = _rendered(rng, masks[i::n_styles], style)
         encoded += map(_jpeg, _colored(rng, luma))
     return tuple(encoded)
 

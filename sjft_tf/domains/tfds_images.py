@@ -71,8 +71,8 @@ class TFDSImages(Domain):
 
     def _stored_labels(self, key: str, cache: str | os.PathLike | None, progress: Progress | None) -> np.ndarray:
         kinds, otherwise = {"labels": np.int32}, "the labels are read again"
-        held = None if cache is None else load_made_from(cache, self._content, kinds, otherwise=otherwise)
-        if held is not None:
+        held = load_made_from(cache, self._content, kinds, otherwise=otherwise) if cache else None
+        if held:
             return held["labels"]
         records = itertools.chain.from_iterable(read_in_chunks(self._records, progress))
         labels = np.array([_feature(record, key).int64_list.value[0] for record in records], np.int32)

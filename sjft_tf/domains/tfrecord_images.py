@@ -54,7 +54,9 @@ class TFRecordImages(LabeledImages):
             if cache is not None:
                 save_arrays(cache, made_from=content, **index)
         listed = dict(zip(index["ids"].tolist(), index["labels"].tolist(), strict=True))
-        found = _ordered(index["labels"])
+        found = np.unique(index["labels"]).tolist()
+        if all(name.lstrip("-").isdecimal() for name in found):
+            found.sort(key=int)
         super().__init__(
             pathlib.Path(pattern),
             listed,
@@ -101,8 +103,3 @@ def _parsed(pattern: str, number: int, record: bytes) -> tuple[str, str, bytes]:
         raise InputError(
             f"{pattern}: record {number} is no example with id (bytes), image (bytes) and label (bytes or int64)"
         ) from error
-
-
-def _ordered(labels: np.ndarray) -> list[str]:
-    names = np.unique(labels).tolist()
-    return sorted(names, key=int) if all(name.lstrip("-").isdecimal() for name in names) else names

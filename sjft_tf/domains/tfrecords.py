@@ -40,7 +40,6 @@ class TFRecordSpans:
         self._places = np.array(places, np.int64).reshape(-1, 3)
 
     def __len__(self) -> int:
-        """Number of records."""
         return len(self._places)
 
     def __getitems__(self, indices: Sequence[int]) -> list[bytes]:

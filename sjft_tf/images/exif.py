@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from sjft_tf.images.octets import MAX_STEPS, NOWHERE, big_endian, holds, little_endian, not_inlined, octets
+from sjft_tf.images.octets import MAX_STEPS, NOWHERE, big_endian, holds, is_at, little_endian, not_inlined, octets
 
 _ORIENTATION = 0x0112
 _ENTRY = 12  # bytes of one entry of a TIFF directory
 _ENTRIES = 512  # how many are looked at; fewer than 30 lawful ones are below this one
 _SHORT, _LONG = 3, 4  # types of a TIFF entry
 _EXIF = b"Exif\0\0"
+_OfPosition = Callable[[tf.Tensor], tf.Tensor]  # from a position in the file
 
 
 def jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
@@ -24,12 +25,16 @@ def jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
 
 def png_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The same of a PNG file, whose EXIF is in a chunk `eXIf`."""
-    return _in_chunks(encoded, b"eXIf", 8, 4, 0, lambda digits: 12 + big_endian(digits))
+    return _in_chunks(encoded, b"eXIf", 4, lambda name: name + 12 + big_endian(octets(encoded, name - 4, 4)))
 
 
 def webp_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The same of a WebP file, whose EXIF is in a chunk `EXIF`."""
-    return _in_chunks(encoded, b"EXIF", 12, 0, 4, lambda digits: 8 + (little_endian(digits) + 1) // 2 * 2)
+
+    def following(name: tf.Tensor) -> tf.Tensor:
+        return name + 8 + (little_endian(octets(encoded, name + 4, 4)) + 1) // 2 * 2
+
+    return _in_chunks(encoded, b"EXIF", 8, following)
 
 
 def upright(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
@@ -45,7 +50,7 @@ def _in_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     """The orientation in an EXIF segment anywhere ahead of the first scan."""
 
     def is_sought(position: tf.Tensor) -> tf.Tensor:
-        return _is(encoded, position, b"\xff\xe1") & _is(encoded, position + 4, _EXIF)
+        return is_at(encoded, position, b"\xff\xe1") & is_at(encoded, position + 4, _EXIF)
 
     def following(position: tf.Tensor) -> tf.Tensor:
         sign, marker, high, low = tf.unstack(octets(encoded, position, 4))
@@ -58,32 +63,17 @@ def _in_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     return _orientation_in_tiff(encoded, _walk(encoded, 2, is_sought, following) + 4 + len(_EXIF))
 
 
-def _in_chunks(
-    encoded: tf.Tensor,
-    name: bytes,
-    start: int,
-    name_at: int,
-    length_at: int,
-    step: Callable[[tf.Tensor], tf.Tensor],
-) -> tf.Tensor:
-    """The orientation in the chunk `name`; chunks begin at `start`, and `step` leads from one to the next by its length."""
+def _in_chunks(encoded: tf.Tensor, name: bytes, content_at: int, following: _OfPosition) -> tf.Tensor:
+    """The orientation in the chunk `name`; `following` leads from one chunk's name to the next, the first being at 12."""
 
     def search() -> tf.Tensor:
-        def following(position: tf.Tensor) -> tf.Tensor:
-            return position + step(octets(encoded, position + length_at, 4))
-
-        content = 8 + _walk(encoded, start, lambda position: _is(encoded, position + name_at, name), following)
-        return _orientation_in_tiff(encoded, tf.where(_is(encoded, content, _EXIF), content + len(_EXIF), content))
+        content = content_at + _walk(encoded, 12, lambda position: is_at(encoded, position, name), following)
+        return _orientation_in_tiff(encoded, tf.where(is_at(encoded, content, _EXIF), content + len(_EXIF), content))
 
     return tf.cond(holds(encoded, name), search, lambda: 1)
 
 
-def _walk(
-    encoded: tf.Tensor,
-    start: int,
-    is_sought: Callable[[tf.Tensor], tf.Tensor],
-    following: Callable[[tf.Tensor], tf.Tensor],
-) -> tf.Tensor:
+def _walk(encoded: tf.Tensor, start: int, is_sought: _OfPosition, following: _OfPosition) -> tf.Tensor:
     """The first of the positions from `start` on to which `following` leads that `is_sought`; `NOWHERE` if none is."""
     length = tf.strings.length(encoded)
     position = tf.while_loop(
@@ -93,10 +83,6 @@ def _walk(
         maximum_iterations=MAX_STEPS,
     )[0]
     return tf.where(is_sought(position), position, NOWHERE)
-
-
-def _is(encoded: tf.Tensor, position: tf.Tensor, text: bytes) -> tf.Tensor:
-    return tf.strings.substr(encoded, tf.clip_by_value(position, 0, tf.strings.length(encoded)), len(text)) == text
 
 
 def _orientation_in_tiff(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:

@@ -22,8 +22,12 @@ NOWHERE = 2**31 - 1024
 
 def octets(encoded: tf.Tensor, position: tf.Tensor | int, count: int) -> tf.Tensor:
     """`[count]` int32 in 0..255: the bytes of the scalar string from `position` on."""
-    start = tf.clip_by_value(position, 0, tf.strings.length(encoded))
-    return tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, start, count), tf.uint8, fixed_length=count), tf.int32)
+    return tf.cast(tf.io.decode_raw(_part(encoded, position, count), tf.uint8, fixed_length=count), tf.int32)
+
+
+def is_at(encoded: tf.Tensor, position: tf.Tensor | int, text: bytes) -> tf.Tensor:
+    """Whether `text` stands at `position` of the scalar string."""
+    return _part(encoded, position, len(text)) == text
 
 
 def big_endian(digits: tf.Tensor) -> tf.Tensor:
@@ -53,3 +57,7 @@ def within_limit(size: tf.Tensor) -> contextlib.AbstractContextManager:
 def required(is_met: tf.Tensor, *complaint: object) -> contextlib.AbstractContextManager:
     """A context whose ops run only if `is_met`; else `tf.errors.InvalidArgumentError` has the complaint."""
     return tf.control_dependencies([tf.debugging.Assert(is_met, complaint)])
+
+
+def _part(encoded: tf.Tensor, position: tf.Tensor | int, count: int) -> tf.Tensor:
+    return tf.strings.substr(encoded, tf.clip_by_value(position, 0, tf.strings.length(encoded)), count)

@@ -6,21 +6,17 @@ may reach it.
 
 import tensorflow as tf
 
-from sjft_tf.images.octets import little_endian, octets, required, within_limit
-
-_EXTENDED = b"VP8X"
+from sjft_tf.images.octets import is_at, little_endian, octets, required, within_limit
 
 
 def is_webp(encoded: tf.Tensor) -> tf.Tensor:
     """Whether the scalar string begins as a WebP file."""
-    return (tf.strings.substr(encoded, 0, 4) == b"RIFF") & (
-        tf.strings.substr(encoded, tf.minimum(8, tf.strings.length(encoded)), 4) == b"WEBP"
-    )
+    return is_at(encoded, 0, b"RIFF") & is_at(encoded, 8, b"WEBP")
 
 
 def decode_webp(encoded: tf.Tensor) -> tf.Tensor:
     """The image in a still WebP file, without its alpha. See `decode`; refused is also an animation."""
-    is_animation = (_kind(encoded) == _EXTENDED) & (octets(encoded, 20, 1)[0] // 2 % 2 == 1)
+    is_animation = is_at(encoded, 12, b"VP8X") & (octets(encoded, 20, 1)[0] // 2 % 2 == 1)
     with within_limit(_size(encoded)), required(~is_animation, "an animated WebP; save a still image"):
         image = tf.io.decode_image(encoded, channels=0, expand_animations=False)
     return tf.ensure_shape(image, (None, None, None))[:, :, :3]
@@ -32,10 +28,5 @@ def _size(encoded: tf.Tensor) -> tf.Tensor:
     packed = little_endian(octets(encoded, 21, 4))
     lossless = 1 + tf.stack([packed % (1 << 14), tf.bitwise.right_shift(packed, 14) % (1 << 14)])
     extended = 1 + little_endian(tf.reshape(octets(encoded, 24, 6), (2, 3)))
-    sizes = {b"VP8 ": lossy, b"VP8L": lossless, _EXTENDED: extended}
-    return sum(tf.where(_kind(encoded) == name, size, 0) for name, size in sizes.items())[::-1]
-
-
-def _kind(encoded: tf.Tensor) -> tf.Tensor:
-    """The name of the first chunk."""
-    return tf.strings.substr(encoded, tf.minimum(12, tf.strings.length(encoded)), 4)
+    sizes = {b"VP8 ": lossy, b"VP8L": lossless, b"VP8X": extended}
+    return sum(tf.where(is_at(encoded, 12, name), size, 0) for name, size in sizes.items())[::-1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from sjft_tf.descriptors.gabor_kernels import gabor_kernels
+from sjft_tf.descriptors.gabor import gabor_kernels
 
 
 def slow_responses(luma, scales, orientations, size=None):

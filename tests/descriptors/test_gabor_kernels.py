@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.filters import gabor_kernel
 
-from sjft_tf.descriptors.gabor_kernels import gabor_kernels, gabor_sigmas
+from sjft_tf.descriptors.gabor import gabor_kernels, gabor_sigmas
 
 FREQUENCIES = (0.05, 0.1, 0.2, 0.4)
 SIGMAS = ((11.2434375, 14.8354821), (5.6217188, 7.4177411), (2.8108594, 3.7088705), (1.4054297, 1.8544353))

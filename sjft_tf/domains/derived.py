@@ -1,4 +1,4 @@
-"""Several domains as one."""
+"""Domains made of domains: some images of one, or several as one."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,47 @@ from sjft_tf.errors import InputError
 from sjft_tf.files import digest
 
 
+class Subset(Domain):
+    """Rows of a domain; all of its class names stay, so that labels keep their meaning, and what it rejected.
+
+    Args:
+        rows: `[n]` int, positions in the domain, ascending.
+
+    Raises:
+        InputError: the rows are not ascending, one is there twice, or one is outside of the domain.
+
+    Example:
+        few = Subset(domain, np.flatnonzero(domain.labels < 10))
+    """
+
+    def __init__(self, domain: Domain, rows: np.ndarray) -> None:
+        rows = np.array(rows, np.int64)
+        if rows.ndim != 1 or (np.diff(rows) <= 0).any():
+            raise InputError(f"the rows of a subset of {domain.name} are not ascending; sort them, each once")
+        if len(rows) and (rows[0] < 0 or rows[-1] >= len(domain)):
+            raise InputError(
+                f"the rows of a subset are {rows[0]} to {rows[-1]}; {domain.name} has {len(domain)} images"
+            )
+        self._domain, self._rows = domain, rows
+        self.name = f"{domain.name}, {len(rows):,} of {len(domain):,}"
+        self.class_names, self.rejected = domain.class_names, domain.rejected
+        self.ids = tuple(domain.ids[row] for row in rows)
+        self.labels = np.asarray(domain.labels)[rows]
+
+    def encoded(self, indices: np.ndarray) -> list[bytes]:
+        """The encoded images at `indices`, in that order."""
+        return self._domain.encoded(self._rows[np.asarray(indices)])
+
+    def fingerprint(self) -> str:
+        """A hash of the domain's fingerprint and the rows."""
+        return digest(self._domain.fingerprint(), self._rows)
+
+
 class Union(Domain):
     """Domains side by side, as the paper's source of ImageNet and Places: label spaces are concatenated, not merged.
 
     Ids and class names get the prefix `0:NAME/`, `1:NAME/`, ... of their domain, so that a class that two domains share
     appears twice.
-
-    Args:
-        domains: one or more.
 
     Raises:
         InputError: there is no domain.
@@ -27,16 +60,14 @@ class Union(Domain):
             raise InputError("a union holds no domain; give it one or more")
         self._domains = tuple(domains)
         width = len(str(len(domains) - 1))
-        prefixes = [f"{number:0{width}d}:{domain.name}/" for number, domain in enumerate(domains)]
-        pairs = list(zip(prefixes, domains, strict=True))
+        pairs = [(f"{number:0{width}d}:{domain.name}/", domain) for number, domain in enumerate(domains)]
         self.name = " + ".join(domain.name for domain in domains)
         self.ids = tuple(prefix + name for prefix, domain in pairs for name in domain.ids)
         self.class_names = tuple(prefix + name for prefix, domain in pairs for name in domain.class_names)
         self.rejected = tuple(Rejected(prefix + r.id, r.reason) for prefix, domain in pairs for r in domain.rejected)
-        classes = np.cumsum([0] + [len(domain.class_names) for domain in domains[:-1]])
-        self.labels = np.concatenate(
-            [domain.labels + first for domain, first in zip(domains, classes, strict=True)]
-        ).astype(np.int32)
+        classes = np.cumsum([0, *(len(domain.class_names) for domain in domains)])
+        labels = [domain.labels + first for domain, first in zip(domains, classes[:-1], strict=True)]
+        self.labels = np.concatenate(labels).astype(np.int32)
         self._ends = np.cumsum([len(domain) for domain in domains])
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:

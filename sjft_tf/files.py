@@ -109,7 +109,7 @@ def load_arrays(path: str | os.PathLike[str], expected: Mapping[str, Any]) -> di
 
 
 def load_made_from(
-    path: str | os.PathLike[str], made_from: str, expected: Mapping[str, Any], *, otherwise: str
+    path: str | os.PathLike[str], made_from: str, expected: Mapping[str, Any], *, otherwise: str = "it is recomputed"
 ) -> dict[str, np.ndarray] | None:
     """The arrays of a file that carries `made_from`, the hash of its inputs as they are now, or None.
 

@@ -57,7 +57,7 @@ def search(
         InputError: the run draws nothing from a source, or Beam cannot be used.
     """
     folder, made_from = workspace.folder, _made_from(workspace, description)
-    held = folder.load(folder.neighbors, made_from, NeighborTable.kinds())
+    held = files.load_made_from(folder.neighbors, made_from, NeighborTable.kinds())
     figures = folder.load_json(folder.retrieval, made_from)
     if held is not None and figures is not None:
         table = NeighborTable.of_arrays(held)
@@ -81,7 +81,7 @@ def search(
     specificity = _specificity(workspace, table, targets, source)
     figures = {**_figures(workspace, table), "specificity": specificity.config(), "made_from": made_from, **found}
     files.write_json(folder.retrieval, figures)
-    folder.save(folder.neighbors, made_from, **table.arrays())
+    files.save_arrays(folder.neighbors, made_from=made_from, **table.arrays())
     shutil.rmtree(folder.search, ignore_errors=True)
     folder.record_stage("search", made_from, time.monotonic() - start)
     logger.info("search: %s", table.summary())

@@ -1,12 +1,28 @@
-"""What a model card can tell of a model made from runs."""
+"""What is told of how a model was made: versions, data and settings."""
 
+import contextlib
+import importlib.metadata
+import os
+import platform
 from collections.abc import Sequence
 from typing import Any
 
+from sjft_tf import arithmetic
 from sjft_tf.config import Experiment
 from sjft_tf.serving import Card, Row
-from sjft_tf.workspace.versions import versions
 from sjft_tf.workspace.workspace import Workspace
+
+_PACKAGES = ("sjft-tf", "tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-image", "tensorflow-datasets")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the platform and the packages that decide a run's numbers, and what their rounding depends on."""
+    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
+    found |= arithmetic.in_force()
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def card_of(workspaces: Sequence[Workspace], test: dict | None) -> Card:

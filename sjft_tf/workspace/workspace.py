@@ -31,16 +31,12 @@ class Workspace:
     def __init__(self, experiment: Experiment, folder: RunFolder) -> None:
         self.experiment, self.folder = experiment, folder
         if os.path.exists(folder.config):  # a folder that may not be entered is refused when it is locked
-            self._check_same_experiment(load_experiment(folder.config))
-
-    def _check_same_experiment(self, held: Experiment) -> None:
-        changed = differences(held, self.experiment)
-        if changed:
-            key, there, here = changed[0]
-            raise InputError(
-                f"{self.folder.path} holds a run of another config: {key} is {there!r} there and {here!r} here; "
-                "take another --out, or delete the folder"
-            )
+            if changed := differences(load_experiment(folder.config), experiment):
+                key, there, here = changed[0]
+                raise InputError(
+                    f"{folder.path} holds a run of another config: {key} is {there!r} there and {here!r} here; "
+                    "take another --out, or delete the folder"
+                )
 
     def check_domains(self) -> None:
         """Open the domains, and check that they fit together.

@@ -44,7 +44,7 @@ def profile(config: pathlib.Path, steps: int, overrides: tuple[str, ...]) -> Non
         from sjft_tf.stages import profile
 
         found = profile.profile(experiment, steps=steps)
-        click.echo("\n".join([*found.lines(), " ".join(profile.advice(found))]))
+        click.echo("\n".join([*found.lines(), profile.advice(found)]))
 
 
 @click.command()

@@ -35,8 +35,7 @@ def evaluate(workspace: Workspace, rounds: Rounds) -> Evaluation:
             exported = best
         metrics = {"made_from": made_from, "best_round": best, "exported_round": exported, "test": None}
         if test is not None:
-            measurements, probabilities = _on_test(workspace, test, exported)
-            metrics["test"] = measurements
+            metrics["test"], probabilities = _on_test(workspace, test, exported)
             predictions = {"probabilities": probabilities, "labels": test.labels}
             files.save_arrays(folder.predictions, made_from=made_from, **predictions)
         files.write_json(folder.metrics, metrics)

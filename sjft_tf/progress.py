@@ -3,8 +3,8 @@
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator
-from typing import Protocol, TextIO
+from collections.abc import Callable, Iterator
+from typing import TextIO
 
 import rich.console
 import rich.progress
@@ -13,11 +13,8 @@ logger = logging.getLogger(__name__)
 console = rich.console.Console(stderr=True)
 
 
-class Progress(Protocol):
-    """Called with the number of items done so far and the number of items in all."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report `done` of `total` items."""
+# called with the number of items done so far and the number of items in all
+Progress = Callable[[int, int], None]
 
 
 class _Rate(rich.progress.ProgressColumn):

@@ -66,18 +66,6 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """The value in a JSON file.
-
-    Raises:
-        InputError: the file is missing or is not JSON.
-    """
-    try:
-        return json.loads(pathlib.Path(path).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}") from error
-
-
 def save_arrays(path: str | os.PathLike[str], **arrays: Any) -> None:
     """Write arrays as an uncompressed `.npz`; the same arrays give the same bytes."""
     with replacing(path) as file:

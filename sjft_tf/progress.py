@@ -4,7 +4,6 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from typing import TextIO
 
 import rich.console
 import rich.progress
@@ -43,23 +42,10 @@ def watching(task: str, unit: str = "images") -> Iterator[Progress | None]:
         rich.progress.TimeRemainingColumn(),
     )
     stderr = sys.stderr
-    with rich.progress.Progress(*columns, console=console, transient=True) as bar, _logging_above(stderr):
+    with rich.progress.Progress(*columns, console=console, transient=True) as bar, contextlib.ExitStack() as afterwards:
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is stderr:
+                handler.setStream(sys.stderr)  # the one that rich put in its place, or lines would tear the bar apart
+                afterwards.callback(handler.setStream, stderr)
         handle = bar.add_task(task, total=None)
         yield lambda done, total: bar.update(handle, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def _logging_above(stderr: TextIO) -> Iterator[None]:
-    """What is logged to `stderr` goes through the one that rich put in its place, or it would tear the bar apart."""
-    handlers = [
-        handler
-        for handler in logging.getLogger().handlers
-        if isinstance(handler, logging.StreamHandler) and handler.stream is stderr
-    ]
-    for handler in handlers:
-        handler.setStream(sys.stderr)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            handler.setStream(stderr)

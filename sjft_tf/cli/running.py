@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import click
 
 from sjft_tf.errors import InputError, Preempted
-from sjft_tf.preemption import EXIT_CODE as PREEMPTED
-from sjft_tf.preemption import preemptible
+from sjft_tf.preemption import EXIT_CODE, preemptible
 
 
 @contextlib.contextmanager
@@ -26,9 +25,6 @@ def user_errors(*, workers: bool = False) -> Iterator[None]:
     except InputError as error:
         click.echo(f"sjft-tf: {error}", err=True)
         sys.exit(2)
-    except Preempted as reason:
-        click.echo(f"sjft-tf: {reason}; the same command resumes from here", err=True)
-        sys.exit(PREEMPTED)
-    except KeyboardInterrupt:
-        click.echo("sjft-tf: stopped; the same command resumes from here", err=True)
-        sys.exit(130)
+    except KeyboardInterrupt as reason:
+        click.echo(f"sjft-tf: {str(reason) or 'stopped'}; the same command resumes from here", err=True)
+        sys.exit(EXIT_CODE if isinstance(reason, Preempted) else 130)

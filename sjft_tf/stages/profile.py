@@ -10,7 +10,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -145,17 +145,13 @@ def _profile(workspace: Workspace, steps: int) -> Profile:
         compile_model(e, model, jit_compile=compiled)
     step = step_function(model)
 
-    def batches() -> Iterator:
-        return replica_batches(strategy, functools.partial(round_data, workspace, model, selection))
-
+    batches = functools.partial(replica_batches, strategy, functools.partial(round_data, workspace, model, selection))
+    functions = (gradients_of(model), model.train_step)
     with strategy.scope(), watching("profile", "measurements") as progress:
         batch = next(batches())
         groups: list[Callable[[], list[Callable]]] = [  # each makes the iterator that it works on, and then lets it go
             lambda: [functools.partial(next, batches())],
-            lambda: [
-                on_one_batch(strategy, function, batch, compiled=compiled)
-                for function in (gradients_of(model), model.train_step)
-            ],
+            lambda: [on_one_batch(strategy, function, batch, compiled=compiled) for function in functions],
             lambda: [functools.partial(step, batches())],
         ]
         seconds: list[float] = []

@@ -54,9 +54,8 @@ class RoundRecord(keras.callbacks.Callback):
         """Note the round's K."""
         self._start, selection = time.monotonic(), self.expansion.selection
         self._counts, self._reachable = _counts(self.workspace, selection), selection.reachable
-        drawn = "target images alone"
-        if self.workspace.source is not None:
-            drawn = f"{self._reachable} source images in reach"
+        alone = self.workspace.source is None
+        drawn = "target images alone" if alone else f"{self._reachable} source images in reach"
         logger.info("train: round %d of %d, %s", epoch + 1, self.setting.rounds, drawn)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

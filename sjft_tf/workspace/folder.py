@@ -125,9 +125,9 @@ class RunFolder:
         if not path.exists():
             return None
         try:
-            return dict(files.read_json(path))
-        except (InputError, TypeError, ValueError) as error:
-            logger.warning("%s: %s; it is recomputed", path.name, error)
+            return dict(json.loads(path.read_text()))
+        except (OSError, TypeError, ValueError) as error:
+            logger.warning("%s cannot be read as JSON: %s; it is recomputed", path, error)
             return None
 
     def record_stage(self, stage: str, made_from: str, seconds: float) -> None:

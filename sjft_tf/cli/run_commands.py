@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from sjft_tf.cli.options import PATH, config_argument, loudness, overrides_option
-from sjft_tf.cli.running import user_errors
+from sjft_tf.cli.running import PATH, config_argument, loudness, overrides_option, user_errors
 from sjft_tf.cli.tables import metrics_table
 from sjft_tf.errors import InputError
 

@@ -1,11 +1,13 @@
 """Experiments from YAML and back, and what two of them differ in."""
 
+import json
 import os
 from collections.abc import Iterable
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic.json_schema import GenerateJsonSchema
 
 from sjft_tf.config.document import MAX_CHARACTERS, MAX_DEPTH, Document, read_document
 from sjft_tf.config.experiment import Experiment
@@ -77,6 +79,12 @@ def _replaced(values: Any, path: tuple[str, ...], value: Any, name: str, section
 def to_yaml(experiment: Experiment) -> str:
     """The experiment as YAML text that `parse_experiment` reads back to an equal one; every default is written out."""
     return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def json_schema() -> str:
+    """The JSON Schema of a config, by which editors complete and check it; `schema.json` beside this module holds it."""
+    schema = {"$schema": GenerateJsonSchema.schema_dialect, **Experiment.model_json_schema()}
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def differences(one: Experiment, other: Experiment) -> list[tuple[str, Any, Any]]:

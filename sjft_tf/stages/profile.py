@@ -89,7 +89,6 @@ def profile(experiment: Experiment, *, steps: int = 20) -> Profile:
     """Measure the training step of an experiment. Nothing is left on disk.
 
     Args:
-        experiment: the settings.
         steps: of each of four measurements, in five bursts whose median counts; fewer where they take over 30 s.
 
     Raises:

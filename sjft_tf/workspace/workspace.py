@@ -14,8 +14,6 @@ from sjft_tf.models import build_trunk, load_weights
 from sjft_tf.progress import watching
 from sjft_tf.workspace.folder import RunFolder
 
-ROLES = ("target", "validation", "test", "source")
-
 
 class Workspace:
     """What every stage works on; nothing in it changes.
@@ -40,7 +38,7 @@ class Workspace:
 
     def domains(self) -> dict[str, Domain]:
         """The domains that the experiment names, by role, all open."""
-        opened = {role: getattr(self, role) for role in ROLES}
+        opened = {role: getattr(self, role) for role in ("target", "validation", "test", "source")}
         return {role: domain for role, domain in opened.items() if domain is not None}
 
     @functools.cached_property
@@ -111,11 +109,7 @@ class Workspace:
 
 
 def build_bank(settings: DescriptorConfig, image_size: int) -> FilterBank | PooledFeatures:
-    """What describes the images.
-
-    Args:
-        settings: of the descriptors.
-        image_size: side in pixels of the images that are described.
+    """What describes images of `image_size` pixels a side.
 
     Raises:
         InputError: a weight file cannot be used, or a layer is unknown.

@@ -17,7 +17,7 @@ from sjft_tf.config import DescriptorConfig
 from sjft_tf.descriptors import DescribedDomain, FeatureDescriber, HistogramDescriber, PooledFeatures, fit_bin_edges
 from sjft_tf.domains import Subset
 from sjft_tf.retrieval import NeighborTable, measure_for, search_stream
-from sjft_tf.workspace.banks import build_bank
+from sjft_tf.workspace.workspace import build_bank
 
 DEPTHS = (10, 50, 200)
 

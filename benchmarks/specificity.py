@@ -19,7 +19,7 @@ from sjft_tf.descriptors import FeatureDescriber, HistogramDescriber, PooledFeat
 from sjft_tf.domains import Subset
 from sjft_tf.retrieval import borrowing
 from sjft_tf.retrieval.specificity import Specificity
-from sjft_tf.workspace.banks import build_bank
+from sjft_tf.workspace.workspace import build_bank
 
 DEPTH = 0.017  # of the source: 850 of 50,000
 EPSILON = 2.2204e-16

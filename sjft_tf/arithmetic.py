@@ -12,22 +12,10 @@ import platform
 import sys
 
 _VARIABLE, _CEILING = "TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA"
-_INSTRUCTIONS = (
-    "amx_tile",
-    "avx512_vnni",
-    "avx512f",
-    "avx_vnni",
-    "avx2",
-    "asimd",
-)  # the first that a processor has is told
-_ON_BY_ITSELF = {
-    "avx512_vnni",
-    "avx512_bf16",
-    "avx_vnni",
-    "amx_tile",
-    "amx_int8",
-    "amx_bf16",
-}  # TensorFlow 2.20 on Linux
+# the first that a processor has is told
+_INSTRUCTIONS = ("amx_tile", "avx512_vnni", "avx512f", "avx_vnni", "avx2", "asimd")
+# of TensorFlow 2.20 on Linux
+_ON_BY_ITSELF = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
 
 _logger = logging.getLogger(__name__)
 

@@ -66,18 +66,6 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """The value in a JSON file.
-
-    Raises:
-        InputError: the file is missing or is not JSON.
-    """
-    try:
-        return json.loads(pathlib.Path(path).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}") from error
-
-
 def save_arrays(path: str | os.PathLike[str], **arrays: Any) -> None:
     """Write arrays as an uncompressed `.npz`; the same arrays give the same bytes."""
     with replacing(path) as file:
@@ -109,7 +97,7 @@ def load_arrays(path: str | os.PathLike[str], expected: Mapping[str, Any]) -> di
 
 
 def load_made_from(
-    path: str | os.PathLike[str], made_from: str, expected: Mapping[str, Any], *, otherwise: str
+    path: str | os.PathLike[str], made_from: str, expected: Mapping[str, Any], *, otherwise: str = "it is recomputed"
 ) -> dict[str, np.ndarray] | None:
     """The arrays of a file that carries `made_from`, the hash of its inputs as they are now, or None.
 

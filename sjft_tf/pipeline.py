@@ -6,11 +6,13 @@ for the whole run or `until` one stage.
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Sequence
 
 from sjft_tf import files
 from sjft_tf.config import to_yaml
 from sjft_tf.domains import rejected_csv
+from sjft_tf.errors import InputError
 from sjft_tf.stages.describe import describe
 from sjft_tf.stages.evaluate import evaluate
 from sjft_tf.stages.export import export
@@ -22,18 +24,12 @@ from sjft_tf.training import check_split, devices
 from sjft_tf.workspace import Rounds, Workspace, initial_model, versions
 
 STAGES = ("describe", "search", "train", "evaluate", "export", "report")
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
 class Results:
-    """What the stages of a run made, as far as they were run; None for the others.
-
-    Attributes:
-        description: how images are described.
-        neighbors: the neighbor table; None in selection modes without one.
-        rounds: weights, K and history of the trained rounds.
-        evaluation: metrics on the test domain.
-    """
+    """What the stages of a run made, as far as they were run; None for the others, and for those without a table."""
 
     description: Description | None = None
     neighbors: Neighbors | None = None
@@ -81,17 +77,24 @@ def prepare(workspace: Workspace) -> None:
     Then write the list of rejected files and, in a new folder, what the run is made with and, last, its config.
 
     Raises:
-        InputError: a domain, backbone, bank or weights file cannot be used, or they do not fit together.
+        InputError: a domain, backbone, bank or weights file cannot be used, or they do not fit together; or the source
+            has fewer images than selection needs.
     """
     folder, experiment = workspace.folder, workspace.experiment
-    workspace.check_domains()
+    domains, k0 = workspace.domains(), experiment.selection.k0
+    if workspace.has_table and k0 > len(domains["source"]):
+        raise InputError(f"selection.k0 is {k0}, but the source has only {len(domains['source'])} images")
+    for role, domain in domains.items():
+        left_out = f"; {len(domain.rejected)} files left out, see rejected.csv" if domain.rejected else ""
+        n_classes = len(domain.class_names)
+        logger.info("%s: %s, %d images, %d classes%s", role, domain.name, len(domain), n_classes, left_out)
     check_split("training.batch_size", experiment.training.batch_size, devices.strategy().num_replicas_in_sync)
     is_new = not folder.config.exists()
     if is_new:
         initial_model(workspace)
         if workspace.has_table:
             _ = workspace.bank
-    files.write_text(folder.rejected, rejected_csv(workspace.domains()))
+    files.write_text(folder.rejected, rejected_csv(domains))
     if is_new:
         files.write_json(folder.versions, versions())
         files.write_text(folder.config, to_yaml(experiment))

@@ -3,13 +3,12 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import FrameType
 
 from sjft_tf.errors import Preempted
 
 EXIT_CODE = 75  # EX_TEMPFAIL: the same command resumes later
-_SAID = "stopped by SIGTERM"
 
 
 class Asked:
@@ -29,25 +28,23 @@ class Asked:
     def raise_if(self) -> None:
         """Stop, if asked."""
         if self.by == signal.SIGTERM:
-            raise Preempted(_SAID)
+            raise Preempted("stopped by SIGTERM")
         if self.by == signal.SIGINT:
             raise KeyboardInterrupt
 
 
-@contextlib.contextmanager
-def preemptible() -> Iterator[None]:
+def preemptible() -> contextlib.AbstractContextManager[Asked]:
     """SIGTERM raises `Preempted`, so that files half-written are cleared away."""
+    return _noted(signal.SIGTERM)
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Preempted(_SAID)
 
-    with _handling([signal.SIGTERM], stop):
-        yield
+def noting() -> contextlib.AbstractContextManager[Asked]:
+    """While `waits` is set, SIGTERM and Ctrl-C are noted; who trains looks after each step, saves, and stops."""
+    return _noted(signal.SIGTERM, signal.SIGINT)
 
 
 @contextlib.contextmanager
-def noting() -> Iterator[Asked]:
-    """While `waits` is set, SIGTERM and Ctrl-C are noted; who trains looks after each step, saves, and stops."""
+def _noted(*numbers: signal.Signals) -> Iterator[Asked]:
     asked = Asked()
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -55,18 +52,12 @@ def noting() -> Iterator[Asked]:
         if not asked.waits:
             asked.raise_if()
 
-    with _handling([signal.SIGTERM, signal.SIGINT], note):
-        yield asked
-
-
-@contextlib.contextmanager
-def _handling(numbers: list[signal.Signals], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # signals go to the main thread
-        yield
+        yield asked
         return
-    previous = {number: signal.signal(number, handler) for number in numbers}
+    previous = {number: signal.signal(number, note) for number in numbers}
     try:
-        yield
+        yield asked
     finally:
         for number, former in previous.items():
             signal.signal(number, former)

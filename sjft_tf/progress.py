@@ -3,8 +3,7 @@
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator
-from typing import Protocol, TextIO
+from collections.abc import Callable, Iterator
 
 import rich.console
 import rich.progress
@@ -13,11 +12,8 @@ logger = logging.getLogger(__name__)
 console = rich.console.Console(stderr=True)
 
 
-class Progress(Protocol):
-    """Called with the number of items done so far and the number of items in all."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report `done` of `total` items."""
+# called with the number of items done so far and the number of items in all
+Progress = Callable[[int, int], None]
 
 
 class _Rate(rich.progress.ProgressColumn):
@@ -46,23 +42,10 @@ def watching(task: str, unit: str = "images") -> Iterator[Progress | None]:
         rich.progress.TimeRemainingColumn(),
     )
     stderr = sys.stderr
-    with rich.progress.Progress(*columns, console=console, transient=True) as bar, _logging_above(stderr):
+    with rich.progress.Progress(*columns, console=console, transient=True) as bar, contextlib.ExitStack() as afterwards:
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is stderr:
+                handler.setStream(sys.stderr)  # the one that rich put in its place, or lines would tear the bar apart
+                afterwards.callback(handler.setStream, stderr)
         handle = bar.add_task(task, total=None)
         yield lambda done, total: bar.update(handle, completed=done, total=total)
-
-
-@contextlib.contextmanager
-def _logging_above(stderr: TextIO) -> Iterator[None]:
-    """What is logged to `stderr` goes through the one that rich put in its place, or it would tear the bar apart."""
-    handlers = [
-        handler
-        for handler in logging.getLogger().handlers
-        if isinstance(handler, logging.StreamHandler) and handler.stream is stderr
-    ]
-    for handler in handlers:
-        handler.setStream(sys.stderr)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            handler.setStream(stderr)

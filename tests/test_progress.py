@@ -23,7 +23,7 @@ def terminal(monkeypatch, caplog):
 
 def test_indexing_shows_how_far_it_is(terminal, config_text, tmp_path):
     workspace = Workspace(parse_experiment(config_text), RunFolder(tmp_path))
-    workspace.check_domains()
+    workspace.domains()
     shown = terminal.getvalue()
     for role, count in (("target", 12), ("validation", 12), ("test", 12), ("source", 24)):
         assert f"index {role}" in shown and f"{count}/{count}" in shown

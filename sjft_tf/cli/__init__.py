@@ -3,7 +3,7 @@
 import click
 
 from sjft_tf.cli import commands, run_commands
-from sjft_tf.cli.options import loudness
+from sjft_tf.cli.running import loudness
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -1,12 +1,10 @@
 """The commands around runs: what a config means, studies and the demo, and what to do with a trained model."""
 
-import importlib.resources
 import pathlib
 
 import click
 
-from sjft_tf.cli.options import PATH, config_argument, loudness, overrides_option
-from sjft_tf.cli.running import user_errors
+from sjft_tf.cli.running import PATH, config_argument, loudness, overrides_option, user_errors
 from sjft_tf.cli.tables import fusion_table
 from sjft_tf.errors import InputError
 
@@ -26,7 +24,9 @@ def show_config(config: pathlib.Path, overrides: tuple[str, ...]) -> None:
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of CONFIG, by which editors complete and check it."""
-    click.echo((importlib.resources.files("sjft_tf.config") / "schema.json").read_text("utf-8"), nl=False)
+    from sjft_tf.config import json_schema
+
+    click.echo(json_schema(), nl=False)
 
 
 @click.command()
@@ -44,7 +44,7 @@ def profile(config: pathlib.Path, steps: int, overrides: tuple[str, ...]) -> Non
         from sjft_tf.stages import profile
 
         found = profile.profile(experiment, steps=steps)
-        click.echo("\n".join([*found.lines(), " ".join(profile.advice(found))]))
+        click.echo("\n".join([*found.lines(), profile.advice(found)]))
 
 
 @click.command()

@@ -1,17 +1,6 @@
 """Results as lines of text."""
 
-import pathlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from sjft_tf.descriptors import BinEdges
-
-
-def edges_line(path: pathlib.Path, edges: "BinEdges | None") -> str:
-    """What bin edges there are in the file; None: images are described without."""
-    if edges is None:
-        return "pooled features have no bins; there is nothing to fit"
-    return f"{path}: {len(edges.lower)} channels of {edges.bins} bins"
+from typing import Any
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The Experiment: everything a run depends on, read strictly from one YAML file; one module a section.
+"""The Experiment: everything a run depends on, read strictly from one YAML file.
 
 Types, bounds and the JSON Schema are pydantic's; what is ours is bounded reading that knows its lines, overrides, and
 messages of one line. Below this room functions take plain arguments.
@@ -7,11 +7,9 @@ messages of one line. Below this room functions take plain arguments.
 from sjft_tf.config.descriptor import DescriptorConfig
 from sjft_tf.config.domain import DomainConfig
 from sjft_tf.config.experiment import Experiment
-from sjft_tf.config.reading import differences, load_experiment, parse_experiment, to_yaml
-from sjft_tf.config.retrieval import RetrievalConfig
+from sjft_tf.config.reading import differences, json_schema, load_experiment, parse_experiment, to_yaml
 from sjft_tf.config.section import Section, settings_for_hash
-from sjft_tf.config.selection import Mode, SelectionConfig
-from sjft_tf.config.training import TrainingConfig
+from sjft_tf.config.settings import Mode, RetrievalConfig, SelectionConfig, TrainingConfig
 from sjft_tf.errors import ConfigError
 
 __all__ = [
@@ -25,6 +23,7 @@ __all__ = [
     "SelectionConfig",
     "TrainingConfig",
     "differences",
+    "json_schema",
     "load_experiment",
     "parse_experiment",
     "settings_for_hash",

@@ -90,10 +90,8 @@ class _Reader:
             mark, problem = error.problem_mark or error.context_mark, error.problem or error.context
             line = mark.line if mark else None
         except yaml.reader.ReaderError as error:
-            line, problem = (
-                text.count("\n", 0, error.position),
-                f"character {ascii(text[error.position])} is not allowed",
-            )
+            line = text.count("\n", 0, error.position)
+            problem = f"character {ascii(text[error.position])} is not allowed"
         except (ValueError, OverflowError):
             line, problem = loader.line, "an escape or the version is too large a number"
         raise self._fault(line, f"cannot be read as YAML: {problem}")

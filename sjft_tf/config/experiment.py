@@ -4,16 +4,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from sjft_tf.config.augmentation import AugmentationConfig
+from sjft_tf.config import settings
 from sjft_tf.config.descriptor import DescriptorConfig
 from sjft_tf.config.domain import DomainConfig
-from sjft_tf.config.evaluation import EvaluationConfig
-from sjft_tf.config.export import ExportConfig
-from sjft_tf.config.model import ModelConfig
-from sjft_tf.config.retrieval import RetrievalConfig
 from sjft_tf.config.section import Pixels, Section
-from sjft_tf.config.selection import SelectionConfig
-from sjft_tf.config.training import TrainingConfig
 from sjft_tf.errors import ConfigError
 
 
@@ -32,38 +26,32 @@ class Experiment(Section):
     test: DomainConfig | None = Field(None, description="Images in the target's classes; nothing is chosen by them.")
     source: DomainConfig | None = Field(None, description="The large collection of something else.")
     descriptor: DescriptorConfig = DescriptorConfig()
-    retrieval: RetrievalConfig = RetrievalConfig()
-    selection: SelectionConfig = SelectionConfig()
-    model: ModelConfig = ModelConfig()
-    augmentation: AugmentationConfig = AugmentationConfig()
-    training: TrainingConfig = TrainingConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-    export: ExportConfig = ExportConfig()
+    retrieval: settings.RetrievalConfig = settings.RetrievalConfig()
+    selection: settings.SelectionConfig = settings.SelectionConfig()
+    model: settings.ModelConfig = settings.ModelConfig()
+    augmentation: settings.AugmentationConfig = settings.AugmentationConfig()
+    training: settings.TrainingConfig = settings.TrainingConfig()
+    evaluation: settings.EvaluationConfig = settings.EvaluationConfig()
+    export: settings.ExportConfig = settings.ExportConfig()
 
     @model_validator(mode="after")
-    def _check_domains(self) -> Self:
+    def _check(self) -> Self:
         for role in ("target", "validation", "test"):
             domain = getattr(self, role)
             if domain is not None and domain.union is not None:
                 raise ConfigError(f"{role} is a union, whose domains share no class; only source can be one")
-        if self.source is None and self.selection.mode != "none":
-            raise ConfigError(
-                f"selection.mode is {self.selection.mode} and there is no source; give one, or mode: none"
-            )
+        mode, k0, max_k = self.selection.mode, self.selection.k0, self.retrieval.max_k
+        if self.source is None and mode != "none":
+            raise ConfigError(f"selection.mode is {mode} and there is no source; give one, or mode: none")
         if self.export.round == "best" and self.validation is None:
             raise ConfigError("export.round is best, and there is no validation domain; give one, or round: last")
-        return self
-
-    @model_validator(mode="after")
-    def _check_search(self) -> Self:
-        searches = self.selection.mode in ("selective", "random")
-        if searches and self.descriptor.bank == "gabor" and self.descriptor_size > 255:
+        if mode in ("selective", "random") and self.descriptor.bank == "gabor" and self.descriptor_size > 255:
             raise ConfigError(
                 f"images of {self.descriptor_size} px are too large for bank gabor, whose counts take images up to "
                 "255 px; set descriptor.image_size"
             )
-        if self.retrieval.max_k is not None and self.retrieval.max_k < self.selection.k0:
-            raise ConfigError(f"retrieval.max_k is {self.retrieval.max_k}, less than selection.k0, {self.selection.k0}")
+        if max_k is not None and max_k < k0:
+            raise ConfigError(f"retrieval.max_k is {max_k}, less than selection.k0, {k0}")
         return self
 
     @property

@@ -35,10 +35,7 @@ def explained(
 ) -> ConfigError:
     """The first of pydantic's complaints as one line; an unknown key comes first, because others may follow from it.
 
-    Args:
-        error: what `model` raised.
-        model: the outermost model.
-        origins: where values come from, by their location; the text for `()` stands for all that have none.
+    `origins` says where values come from, by their location; the text for `()` stands for all that have none.
     """
     details = sorted(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
     location, field = _field(model, details[0]["loc"])

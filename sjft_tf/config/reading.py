@@ -1,16 +1,17 @@
 """Experiments from YAML and back, and what two of them differ in."""
 
+import json
 import os
 from collections.abc import Iterable
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic.json_schema import GenerateJsonSchema
 
-from sjft_tf.config.document import MAX_CHARACTERS, read_document
+from sjft_tf.config.document import MAX_CHARACTERS, MAX_DEPTH, Document, read_document
 from sjft_tf.config.experiment import Experiment
 from sjft_tf.config.messages import explained, one_line
-from sjft_tf.config.overrides import overridden
 from sjft_tf.errors import ConfigError
 
 
@@ -45,16 +46,45 @@ def parse_experiment(text: str, overrides: Iterable[str] = (), *, name: str = "c
     document = read_document(text, name)
     if not isinstance(document.values, dict):
         raise ConfigError(one_line(name, "it holds no mapping of keys to values"))
-    document = overridden(document, overrides)
+    for override in overrides:
+        document = _overridden(document, override)
     try:
         return Experiment.model_validate(document.values)
     except ValidationError as error:
         raise explained(error, Experiment, document.origins) from error
 
 
+def _overridden(document: Document, override: str) -> Document:
+    """The document with one value replaced, or added where it lacks it."""
+    key, equals, text = override.partition("=")
+    name, path = f"--set {override}", tuple(key.split("."))
+    if not equals or not all(path):
+        raise ConfigError(one_line(name, f"it has no {'key' if equals else repr('=')}; write section.key=value"))
+    if len(path) > MAX_DEPTH:
+        raise ConfigError(one_line(name, f"it names a key more than {MAX_DEPTH} levels deep"))
+    value = read_document(text, name, at=path).values
+    kept = {at: origin for at, origin in document.origins.items() if at[: len(path)] != path}
+    return Document(_replaced(document.values, path, value, name), {**kept, path: name})
+
+
+def _replaced(values: Any, path: tuple[str, ...], value: Any, name: str, section: str = "") -> Any:
+    if not path:
+        return value
+    if values is not None and not isinstance(values, dict):
+        raise ConfigError(one_line(name, f"{section} is a value, not a section"))
+    inner = _replaced((values or {}).get(path[0]), path[1:], value, name, path[0])
+    return {**(values or {}), path[0]: inner}
+
+
 def to_yaml(experiment: Experiment) -> str:
     """The experiment as YAML text that `parse_experiment` reads back to an equal one; every default is written out."""
     return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+
+
+def json_schema() -> str:
+    """The JSON Schema of a config, by which editors complete and check it; `schema.json` beside this module holds it."""
+    schema = {"$schema": GenerateJsonSchema.schema_dialect, **Experiment.model_json_schema()}
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def differences(one: Experiment, other: Experiment) -> list[tuple[str, Any, Any]]:

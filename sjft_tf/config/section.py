@@ -3,6 +3,7 @@
 Only whole numbers become floats, and text such as `1e-4`, which YAML 1.1 reads as text.
 """
 
+import contextlib
 import os
 from typing import Annotated, Any, Self
 
@@ -45,10 +46,8 @@ def settings_for_hash(section: Section) -> dict[str, Any]:
 
 def _number_in_text(value: Any) -> Any:
     if isinstance(value, str):
-        try:
+        with contextlib.suppress(ValueError):
             return float(value)
-        except ValueError:
-            pass
     return value
 
 
@@ -63,9 +62,6 @@ def _with_home(path: str) -> str:
 
 AS_NUMBER = BeforeValidator(_number_in_text)
 Positive = Annotated[float, Field(gt=0), AS_NUMBER]
-NotNegative = Annotated[float, Field(ge=0), AS_NUMBER]
-Share = Annotated[float, Field(ge=0, le=1), AS_NUMBER]
 Count = Annotated[int, Field(ge=1, le=LARGEST)]
-CountOrZero = Annotated[int, Field(ge=0, le=LARGEST)]
 Pixels = Annotated[int, Field(ge=16, le=2048)]
 PathText = Annotated[str, AfterValidator(_with_home)]

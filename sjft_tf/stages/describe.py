@@ -23,7 +23,7 @@ def describe(workspace: Workspace) -> Description:
     folder, made_from = workspace.folder, _made_from(workspace)
     if isinstance(workspace.bank, PooledFeatures):
         return Description(made_from, None)
-    held = folder.load(folder.bin_edges, made_from, _ARRAYS)
+    held = files.load_made_from(folder.bin_edges, made_from, _ARRAYS)
     if held is not None:
         return Description(made_from, BinEdges(**held))
     start, settings = time.monotonic(), workspace.experiment.descriptor
@@ -33,7 +33,9 @@ def describe(workspace: Workspace) -> Description:
             workspace.target, workspace.bank, image_size=workspace.experiment.descriptor_size, bins=settings.n_bins,
             fine_bins=settings.fine_bins, binning=settings.binning, progress=progress,
         )  # fmt: skip
-    folder.save(folder.bin_edges, made_from, lower=edges.lower, upper=edges.upper, edges=edges.edges)
+    files.save_arrays(
+        folder.bin_edges, made_from=made_from, lower=edges.lower, upper=edges.upper, edges=edges.edges
+    )  # fmt: skip
     folder.record_stage("describe", made_from, time.monotonic() - start)
     return Description(made_from, edges)
 

@@ -26,7 +26,7 @@ def evaluate(workspace: Workspace, rounds: Rounds) -> Evaluation:
     """
     folder, made_from, test = workspace.folder, _made_from(workspace, rounds), workspace.test
     metrics = folder.load_json(folder.metrics, made_from)
-    predictions = folder.load(folder.predictions, made_from, _ARRAYS)
+    predictions = files.load_made_from(folder.predictions, made_from, _ARRAYS)
     if metrics is None or (test is not None and predictions is None):
         start = time.monotonic()
         best = best_round([entry["val_mean_class_accuracy"] for entry in rounds.history])
@@ -35,10 +35,9 @@ def evaluate(workspace: Workspace, rounds: Rounds) -> Evaluation:
             exported = best
         metrics = {"made_from": made_from, "best_round": best, "exported_round": exported, "test": None}
         if test is not None:
-            measurements, probabilities = _on_test(workspace, test, exported)
-            metrics["test"] = measurements
+            metrics["test"], probabilities = _on_test(workspace, test, exported)
             predictions = {"probabilities": probabilities, "labels": test.labels}
-            folder.save(folder.predictions, made_from, **predictions)
+            files.save_arrays(folder.predictions, made_from=made_from, **predictions)
         files.write_json(folder.metrics, metrics)
         folder.record_stage("evaluate", made_from, time.monotonic() - start)
     if test is None or predictions is None:

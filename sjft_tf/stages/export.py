@@ -6,7 +6,7 @@ import time
 from sjft_tf import files
 from sjft_tf.serving import export_classifier
 from sjft_tf.stages.values import Evaluation
-from sjft_tf.workspace import Workspace, card_of, model_of_round
+from sjft_tf.workspace import Workspace, card_of, initial_model
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +20,8 @@ def export(workspace: Workspace, evaluation: Evaluation) -> None:
     start, number, classes = time.monotonic(), evaluation.metrics["exported_round"], workspace.target.class_names
     card = card_of([workspace], evaluation.metrics["test"])
     card["training"] = {**card["training"], "exported round": number + 1}
-    export_classifier(model_of_round(workspace, number), folder.export, class_names=list(classes), card=card)
+    model = initial_model(workspace)
+    model.load_weights(folder.weights(number))
+    export_classifier(model, folder.export, class_names=list(classes), card=card)
     folder.record_stage("export", made_from, time.monotonic() - start)
     logger.info("export: round %d to %s", number + 1, folder.export)

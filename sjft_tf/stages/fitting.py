@@ -4,7 +4,6 @@ import keras
 import tensorflow as tf
 
 from sjft_tf.config import Experiment
-from sjft_tf.domains import Domain
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
 from sjft_tf.training import JointModel, Shard, caffe_sgd, joint_dataset, learning_rate_schedule
@@ -13,12 +12,11 @@ from sjft_tf.workspace import Workspace
 
 def make_selection(workspace: Workspace, neighbors: NeighborTable | None) -> Selection:
     """The selection of the run in its first round."""
-    s = workspace.experiment.selection
+    s, source = workspace.experiment.selection, workspace.source
+    n_source, labels = (len(source), source.labels) if source is not None else (None, None)
     return Selection(
-        neighbors, k0=s.k0, sigma0=s.sigma0, sigma1=s.sigma1, delta=s.delta, mode=s.mode,
-        n_source=len(workspace.source) if workspace.source is not None else None, seed=workspace.experiment.seed,
-        level_cap=s.level_cap, min_per_class=s.min_per_class,
-        source_labels=workspace.source.labels if workspace.source is not None else None,
+        neighbors, k0=s.k0, sigma0=s.sigma0, sigma1=s.sigma1, delta=s.delta, mode=s.mode, n_source=n_source,
+        seed=workspace.experiment.seed, level_cap=s.level_cap, min_per_class=s.min_per_class, source_labels=labels,
     )  # fmt: skip
 
 
@@ -36,18 +34,13 @@ def compile_model(experiment: Experiment, model: keras.Model, *, jit_compile: bo
 
 
 def round_data(
-    experiment: Experiment,
-    model: JointModel,
-    target: Domain,
-    source: Domain | None,
-    selection: Selection,
-    shard: Shard | None = None,
+    workspace: Workspace, model: JointModel, selection: Selection, shard: Shard | None = None
 ) -> tf.data.Dataset:
     """The rounds of a training of the model, as the experiment wants them."""
-    t, a = experiment.training, experiment.augmentation
+    e, t, a = workspace.experiment, workspace.experiment.training, workspace.experiment.augmentation
     return joint_dataset(
-        target, source, selection,
-        steps=t.steps_per_round, batch_size=t.batch_size, iter_size=t.iter_size, image_size=experiment.image_size,
-        terms=model.terms, seed=experiment.seed, geometry=a.geometry, color=a.color, pca_noise=a.pca_noise,
+        workspace.target, workspace.source, selection,
+        steps=t.steps_per_round, batch_size=t.batch_size, iter_size=t.iter_size, image_size=e.image_size,
+        terms=model.terms, seed=e.seed, geometry=a.geometry, color=a.color, pca_noise=a.pca_noise,
         target_sampling=t.target_sampling, max_per_class=t.max_per_class, shard=shard,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """Model fusion: the classifiers of a run's rounds, or of several runs, as one exported model (Ge & Yu, section 4)."""
 
 import contextlib
+import itertools
 import logging
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -51,17 +52,13 @@ def fuse(folders: Sequence[RunFolder], out: pathlib.Path) -> dict:
 
 def fusion_of(runs: Sequence[Workspace]) -> tuple[keras.Model, dict]:
     """The fused model and its record, as `fuse` exports them; nothing is written."""
-    _check_alike(runs)
-    for run in runs:
-        _check_complete(run)
-    test = common([run.test for run in runs])
-    models, rows, probabilities = _members(runs, test)
-    view = runs[0].experiment.evaluation.view
-    found = None
+    _check(runs)
+    test, found = common([run.test for run in runs]), None
+    models, rows, probabilities = zip(*_members(runs, test), strict=True)
     if test is not None:
         final = measured(test.labels, np.mean(probabilities, axis=0), test.class_names)
-        found = {"domain": test.name, "n": len(test), "view": view, "final": final}
-    return fused(models), {"members": rows, "test": found}
+        found = {"domain": test.name, "n": len(test), "view": runs[0].experiment.evaluation.view, "final": final}
+    return fused(models), {"members": list(rows), "test": found}
 
 
 @contextlib.contextmanager
@@ -77,7 +74,8 @@ def opened(folders: Sequence[RunFolder]) -> Iterator[list[Workspace]]:
         yield [Workspace(load_experiment(folder.config), folder) for folder in folders]
 
 
-def _check_alike(runs: Sequence[Workspace]) -> None:
+def _check(runs: Sequence[Workspace]) -> None:
+    """Refuse runs that do not fit together, or are incomplete."""
     first = runs[0]
     if len(runs) == 1 and first.experiment.selection.rounds == 1:
         raise InputError(f"{first.folder.path} has one round, so there is nothing to fuse; give several runs")
@@ -88,6 +86,13 @@ def _check_alike(runs: Sequence[Workspace]) -> None:
                     f"{what} is {here!r} in {first.folder.path} and {there!r} in {run.folder.path}; only models of one "
                     "size and the same classes fuse"
                 )
+    for run in runs:
+        rounds, trained = run.experiment.selection.rounds, run.folder.recorded_stages().get("train", {})
+        done = len(completed_rounds(run.folder, trained.get("made_from", ""), rounds).arrays)
+        if done < rounds:
+            raise InputError(
+                f"{run.folder.path} has {done} of {rounds} rounds complete; run `sjft-tf run` with its config first"
+            )
 
 
 def _told(run: Workspace) -> Iterator[tuple[str, Any]]:
@@ -96,16 +101,6 @@ def _told(run: Workspace) -> Iterator[tuple[str, Any]]:
     names = run.target.class_names
     yield "the number of classes", len(names)
     yield from ((f"class {i}", name) for i, name in enumerate(names))
-
-
-def _check_complete(run: Workspace) -> None:
-    rounds = run.experiment.selection.rounds
-    made_from = run.folder.recorded_stages().get("train", {}).get("made_from", "")
-    done = len(completed_rounds(run.folder, made_from, rounds).arrays)
-    if done < rounds:
-        raise InputError(
-            f"{run.folder.path} has {done} of {rounds} rounds complete; run `sjft-tf run` with its config first"
-        )
 
 
 def common(domains: Sequence[Domain | None]) -> Domain | None:
@@ -117,25 +112,21 @@ def common(domains: Sequence[Domain | None]) -> Domain | None:
     return first
 
 
-def _members(runs: Sequence[Workspace], test: Domain | None) -> tuple[list[keras.Model], list[Row], list[np.ndarray]]:
+def _members(runs: Sequence[Workspace], test: Domain | None) -> Iterator[tuple[keras.Model, Row, np.ndarray | None]]:
     """Every member's classifier with weights of its own, its row, and its probabilities on the test domain."""
-    models: list[keras.Model] = []
-    rows: list[Row] = []
-    probabilities: list[np.ndarray] = []
-    settings = runs[0].experiment.evaluation
+    settings, numbers = runs[0].experiment.evaluation, itertools.count(1)
     for run in runs:
         rounds, name = run.experiment.selection.rounds, run.folder.path.resolve().name
         model = initial_model(run)
         for number in range(rounds) if len(runs) == 1 else (rounds - 1,):
             model.load_weights(run.folder.weights(number))
-            models.append(own_copy(softmax_classifier(model), f"member_{len(models) + 1}"))
             row: Row = {"run": name, "round": number}
+            probabilities = None
             if test is not None:
                 with watching(f"evaluate {name}, round {number + 1}") as progress:
-                    probabilities.append(
-                        predict(model, test, batch_size=settings.batch_size, view=settings.view, progress=progress)
+                    probabilities = predict(
+                        model, test, batch_size=settings.batch_size, view=settings.view, progress=progress
                     )
-                found = figures(test.labels, probabilities[-1])
+                found = figures(test.labels, probabilities)
                 row["mean_class_accuracy"], row["accuracy"] = found["mean_class_accuracy"], found["accuracy"]
-            rows.append(row)
-    return models, rows, probabilities
+            yield own_copy(softmax_classifier(model), f"member_{next(numbers)}"), row, probabilities

@@ -20,12 +20,10 @@ def draw_neighbors(workspace: Workspace, table: NeighborTable, target_ids: list[
     neighbor_picture(path, [gallery_row(workspace, table, position_of(workspace, name)) for name in target_ids])
 
 
-def nearest(
-    workspace: Workspace, table: NeighborTable, target_id: str, count: int = 10
-) -> list[tuple[int, str, str, float]]:
-    """Rank, id, class name and divergence of the nearest source images of one target image."""
+def nearest(workspace: Workspace, table: NeighborTable, target_id: str) -> list[tuple[int, str, str, float]]:
+    """Rank, id, class name and divergence of the ten nearest source images of one target image."""
     position, source = position_of(workspace, target_id), workspace.need_source()
-    found = zip(table.indices[position, :count], table.divergences[position, :count], strict=True)
+    found = zip(table.indices[position, :10], table.divergences[position, :10], strict=True)
     return [
         (rank, source.ids[i], source.class_names[source.labels[i]], float(divergence))
         for rank, (i, divergence) in enumerate(found, start=1)

@@ -10,7 +10,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -89,7 +89,6 @@ def profile(experiment: Experiment, *, steps: int = 20) -> Profile:
     """Measure the training step of an experiment. Nothing is left on disk.
 
     Args:
-        experiment: the settings.
         steps: of each of four measurements, in five bursts whose median counts; fewer where they take over 30 s.
 
     Raises:
@@ -104,21 +103,21 @@ def profile(experiment: Experiment, *, steps: int = 20) -> Profile:
         return _profile(Workspace(experiment, RunFolder(folder)), steps)
 
 
-def advice(found: Profile) -> list[str]:
-    """One or two sentences on what to change, by the part that takes most."""
+def advice(found: Profile) -> str:
+    """Two sentences on what to change, by the part that takes most."""
     if found.waiting >= WAITS:
-        return [
-            f"Input takes {found.waiting:.0%} of a step{'' if found.on_gpu else ', on the same cores as the model'}.",
+        return (
+            f"Input takes {found.waiting:.0%} of a step{'' if found.on_gpu else ', on the same cores as the model'}. "
             f"Keep smaller images on disk: of a shorter side over {found.side} pixels training has no use; or take more "
-            f"cores, of which there are {found.cores}.",
-        ]
+            f"cores, of which there are {found.cores}."
+        )
     update = found.update / found.constant
     if update >= UPDATES:
-        return [
-            f"The update takes {update:.0%} of a step.",
-            "With more images to an update, by training.batch_size or training.iter_size, there are fewer of them.",
-        ]
-    return ["Input keeps up with the model.", _advice_on_gpu(found) if found.on_gpu else _advice_on_cpu(found)]
+        return (
+            f"The update takes {update:.0%} of a step. With more images to an update, by training.batch_size or "
+            "training.iter_size, there are fewer of them."
+        )
+    return f"Input keeps up with the model. {_advice_on_gpu(found) if found.on_gpu else _advice_on_cpu(found)}"
 
 
 def _advice_on_gpu(found: Profile) -> str:
@@ -145,19 +144,13 @@ def _profile(workspace: Workspace, steps: int) -> Profile:
         compile_model(e, model, jit_compile=compiled)
     step = step_function(model)
 
-    def batches() -> Iterator:
-        return replica_batches(
-            strategy, lambda shard: round_data(e, model, workspace.target, workspace.source, selection, shard)
-        )
-
+    batches = functools.partial(replica_batches, strategy, functools.partial(round_data, workspace, model, selection))
+    functions = (gradients_of(model), model.train_step)
     with strategy.scope(), watching("profile", "measurements") as progress:
         batch = next(batches())
         groups: list[Callable[[], list[Callable]]] = [  # each makes the iterator that it works on, and then lets it go
             lambda: [functools.partial(next, batches())],
-            lambda: [
-                on_one_batch(strategy, function, batch, compiled=compiled)
-                for function in (gradients_of(model), model.train_step)
-            ],
+            lambda: [on_one_batch(strategy, function, batch, compiled=compiled) for function in functions],
             lambda: [functools.partial(step, batches())],
         ]
         seconds: list[float] = []

@@ -24,10 +24,8 @@ class RoundRecord(keras.callbacks.Callback):
     """Completes each round in the run folder, after the callbacks that look at the model and before the checkpoint.
 
     Args:
-        workspace: the run's.
         rounds: those that are complete; each that becomes so is added.
         expansion, curves: callbacks before this one.
-        max_k: width of the neighbor table; None without one.
         after_round: as of `train`.
     """
 
@@ -37,14 +35,12 @@ class RoundRecord(keras.callbacks.Callback):
         rounds: Rounds,
         expansion: NeighborExpansion,
         curves: LossCurves,
-        *,
-        max_k: int | None,
-        after_round: AfterRound | None = None,
+        after_round: AfterRound | None,
     ) -> None:
         super().__init__()
         self.workspace, self.rounds, self.after_round = workspace, rounds, after_round
         self.expansion, self.curves = expansion, curves
-        self.setting = _setting(workspace, max_k)
+        self.setting = _setting(workspace, expansion.selection)
 
     def state(self) -> float:
         """Seconds of the round until now."""
@@ -58,9 +54,8 @@ class RoundRecord(keras.callbacks.Callback):
         """Note the round's K."""
         self._start, selection = time.monotonic(), self.expansion.selection
         self._counts, self._reachable = _counts(self.workspace, selection), selection.reachable
-        drawn = "target images alone"
-        if self.workspace.source is not None:
-            drawn = f"{self._reachable} source images in reach"
+        alone = self.workspace.source is None
+        drawn = "target images alone" if alone else f"{self._reachable} source images in reach"
         logger.info("train: round %d of %d, %s", epoch + 1, self.setting.rounds, drawn)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -128,10 +123,11 @@ def _write_summaries(workspace: Workspace, entry: dict) -> None:
                 tf.summary.scalar(name, value)
 
 
-def _setting(workspace: Workspace, max_k: int | None) -> Setting:
-    s, source = workspace.experiment.selection, workspace.source
+def _setting(workspace: Workspace, selection: Selection) -> Setting:
+    s, source, table = workspace.experiment.selection, workspace.source, selection.neighbors
     return Setting(
-        mode=s.mode, rounds=s.rounds, k0=s.k0, sigma0=s.sigma0, level_cap=s.level_cap, max_k=max_k,
+        mode=s.mode, rounds=s.rounds, k0=s.k0, sigma0=s.sigma0, level_cap=s.level_cap,
+        max_k=table.depth if table is not None else None,
         n_target=len(workspace.target), n_target_classes=len(workspace.target.class_names),
         n_validation=len(workspace.validation) if workspace.validation is not None else 0,
         n_source=len(source) if source is not None else 0,

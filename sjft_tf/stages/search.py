@@ -13,13 +13,7 @@ import numpy as np
 
 from sjft_tf import files
 from sjft_tf.config import parse_experiment, settings_for_hash, to_yaml
-from sjft_tf.descriptors import (
-    DescribedDomain,
-    Describer,
-    FeatureDescriber,
-    HistogramDescriber,
-    PooledFeatures,
-)
+from sjft_tf.descriptors import DescribedDomain, Describer, FeatureDescriber, HistogramDescriber, PooledFeatures
 from sjft_tf.errors import InputError
 from sjft_tf.progress import watching
 from sjft_tf.retrieval import (
@@ -48,7 +42,6 @@ def search(
     """Find the source neighbors of every target image, unless the table is up to date.
 
     Args:
-        workspace: the run's.
         description: how images are described.
         runner: the Beam runner whose workers search; this process, if None. The table is the same.
         options: of the runner, "key=value" each.
@@ -57,7 +50,7 @@ def search(
         InputError: the run draws nothing from a source, or Beam cannot be used.
     """
     folder, made_from = workspace.folder, _made_from(workspace, description)
-    held = folder.load(folder.neighbors, made_from, NeighborTable.kinds())
+    held = files.load_made_from(folder.neighbors, made_from, NeighborTable.kinds())
     figures = folder.load_json(folder.retrieval, made_from)
     if held is not None and figures is not None:
         table = NeighborTable.of_arrays(held)
@@ -81,7 +74,7 @@ def search(
     specificity = _specificity(workspace, table, targets, source)
     figures = {**_figures(workspace, table), "specificity": specificity.config(), "made_from": made_from, **found}
     files.write_json(folder.retrieval, figures)
-    folder.save(folder.neighbors, made_from, **table.arrays())
+    files.save_arrays(folder.neighbors, made_from=made_from, **table.arrays())
     shutil.rmtree(folder.search, ignore_errors=True)
     folder.record_stage("search", made_from, time.monotonic() - start)
     logger.info("search: %s", table.summary())
@@ -91,9 +84,9 @@ def search(
 
 def _made_from(workspace: Workspace, description: Description) -> str:
     retrieval = settings_for_hash(workspace.experiment.retrieval)
-    settings = {key: value for key, value in retrieval.items() if key not in ("max_k", "memory_gb")}
-    settings |= {"max_k": _depth(workspace), "method": _method(workspace)[0]}
-    settings |= {"divergence": workspace.experiment.descriptor.divergence}
+    retrieval.pop("memory_gb", None)  # how much is held at a time changes no neighbor
+    divergence = workspace.experiment.descriptor.divergence
+    settings = {**retrieval, "max_k": _depth(workspace), "method": _method(workspace)[0], "divergence": divergence}
     return files.digest("neighbors 4", description.made_from, workspace.need_source().fingerprint(), settings)
 
 
@@ -192,7 +185,7 @@ def _specificity(
     workspace: Workspace, table: NeighborTable, targets: np.ndarray, source: DescribedDomain
 ) -> Specificity:
     """How specific the lists of the first round are; divergences are those of images spread evenly over both domains."""
-    sources, some = (spread_positions(len(source), SAMPLED_SOURCES), spread_positions(len(targets), SAMPLED_TARGETS))
+    sources, some = spread_positions(len(source), SAMPLED_SOURCES), spread_positions(len(targets), SAMPLED_TARGETS)
     search = ExactSearch(targets[some], _measure(workspace), depth=len(sources))
     search.add(0, source.at(sources))
     every = search.table()  # as deep as the sample: every divergence, in another order

@@ -1,13 +1,13 @@
 """The stage `train`: rounds of joint fine-tuning, each from the weights of the one before."""
 
+import functools
 import logging
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from sjft_tf import files
+from sjft_tf import files, training
 from sjft_tf.config import settings_for_hash
 from sjft_tf.errors import InputError
 from sjft_tf.preemption import noting
@@ -15,20 +15,7 @@ from sjft_tf.progress import watching
 from sjft_tf.stages.fitting import compile_model, make_selection, round_data
 from sjft_tf.stages.record import AfterRound, RoundRecord
 from sjft_tf.stages.values import Neighbors
-from sjft_tf.training import (
-    BatchNormalizationRecalibration,
-    Checkpoint,
-    GradientConflict,
-    LossCurves,
-    NeighborExpansion,
-    OptimizerRestart,
-    Preemption,
-    Shard,
-    TrainingProgress,
-    ValidationAccuracy,
-    devices,
-    fit_workers,
-)
+from sjft_tf.training import devices
 from sjft_tf.workspace import Rounds, Workspace, completed_rounds, initial_model
 from sjft_tf.workspace.models import jit_compile, precision
 
@@ -39,7 +26,6 @@ def train(workspace: Workspace, neighbors: Neighbors | None, after_round: AfterR
     """Train the rounds that are not complete yet; all of them come back.
 
     Args:
-        workspace: the run's.
         neighbors: the table that source images are drawn by; None in the modes without.
         after_round: told of the rounds until then after each round but the last.
     """
@@ -50,19 +36,17 @@ def train(workspace: Workspace, neighbors: Neighbors | None, after_round: AfterR
     if len(rounds.arrays) < n_rounds:
         _train_rounds(workspace, neighbors, rounds, after_round)
     if devices.is_chief() and not workspace.folder.is_recorded("train", made_from):
-        seconds = sum(entry["seconds"] for entry in rounds.history)
-        workspace.folder.record_stage("train", made_from, seconds)
+        workspace.folder.record_stage("train", made_from, sum(entry["seconds"] for entry in rounds.history))
     return rounds
 
 
 def _made_from(workspace: Workspace, neighbors: Neighbors | None) -> str:
     """What the weights of every round are made from."""
     e, source = workspace.experiment, workspace.source
-    training = settings_for_hash(e.training)
-    training.pop("checkpoint_every", None)  # how often it is saved changes no weight
-    parts = {"selection": e.selection, "model": e.model, "augmentation": e.augmentation}
-    settings: dict[str, Any] = {name: settings_for_hash(part) for name, part in parts.items()}
-    settings |= {"training": training, "seed": e.seed, "image_size": e.image_size}
+    names = ("selection", "model", "augmentation", "training")
+    settings: dict[str, Any] = {name: settings_for_hash(getattr(e, name)) for name in names}
+    settings["training"].pop("checkpoint_every", None)  # how often it is saved changes no weight
+    settings |= {"seed": e.seed, "image_size": e.image_size}
     weights = e.model.weights
     content = "" if weights in (None, "imagenet") else files.digest_of_file(str(weights))
     domains = [workspace.target.fingerprint(), source.fingerprint() if source is not None else ""]
@@ -83,38 +67,34 @@ def _train_rounds(
         if model is not plain:
             model.set_weights(plain.get_weights())
 
-    def data(shard: Shard | None = None) -> tf.data.Dataset:
-        return round_data(e, model, workspace.target, workspace.source, selection, shard)
-
+    data = functools.partial(round_data, workspace, model, selection)
     views = {"batch_size": e.evaluation.batch_size}
-    curves, expansion = LossCurves(), NeighborExpansion(selection, workspace.target, **views)
-    record = RoundRecord(
-        workspace, rounds, expansion, curves, max_k=table.depth if table is not None else None, after_round=after_round
-    )
-    checkpoint = Checkpoint(
+    curves, expansion = training.LossCurves(), training.NeighborExpansion(selection, workspace.target, **views)
+    record = RoundRecord(workspace, rounds, expansion, curves, after_round)
+    checkpoint = training.Checkpoint(
         workspace.folder.checkpoint, selection, every=t.checkpoint_every, kept={"curves": curves, "record": record},
         made_from=rounds.made_from, round=len(rounds.arrays), writes=devices.is_chief(),
     )  # fmt: skip
     _check_agreement(workspace, checkpoint)
-    callbacks = [OptimizerRestart(e.seed, steps=0 if t.restart else t.steps_per_round), curves]
+    callbacks = [training.OptimizerRestart(e.seed, steps=0 if t.restart else t.steps_per_round), curves]
     if e.model.bn == "recalibrate":
-        callbacks.append(BatchNormalizationRecalibration(workspace.target, e.image_size, **views))
+        callbacks.append(training.BatchNormalizationRecalibration(workspace.target, e.image_size, **views))
     if workspace.source is not None:
-        callbacks.append(GradientConflict(data()))
+        callbacks.append(training.GradientConflict(data()))
     callbacks.append(expansion)
     if workspace.validation is not None:
-        callbacks.append(ValidationAccuracy(workspace.validation, **views))
+        callbacks.append(training.ValidationAccuracy(workspace.validation, **views))
     callbacks += [record, checkpoint]
     with watching("train", "steps") as progress, noting() as asked:
         if progress is not None:
-            callbacks.append(TrainingProgress(progress, checkpoint))
+            callbacks.append(training.TrainingProgress(progress, checkpoint))
         if devices.in_cluster():
             with devices.needing_all():
-                fit_workers(
+                training.fit_workers(
                     model, data, epochs=e.selection.rounds, steps=t.steps_per_round, plain=plain, callbacks=callbacks
                 )
         else:  # a checkpoint of several workers takes all of them, and only one is asked to stop
-            callbacks.append(Preemption(asked, checkpoint))
+            callbacks.append(training.Preemption(asked, checkpoint))
             model.fit(data(), epochs=e.selection.rounds, callbacks=callbacks, verbose=0)
     if devices.is_chief():
         workspace.folder.checkpoint.unlink(missing_ok=True)
@@ -138,7 +118,7 @@ def _models(workspace: Workspace) -> tuple[keras.Model, keras.Model]:
     return model, plain
 
 
-def _check_agreement(workspace: Workspace, begin: Checkpoint) -> None:
+def _check_agreement(workspace: Workspace, begin: training.Checkpoint) -> None:
     mine = np.array([begin.round, begin.step])
     if not np.array_equal(devices.from_chief(mine), mine):
         raise InputError(

@@ -14,7 +14,6 @@ from sjft_tf.workspace import Workspace
 
 MODES = ("none", "random", "selective")
 SEEDS = (0, 1, 2)
-ROWS = 6
 
 
 def demo_experiment() -> Experiment:
@@ -37,7 +36,7 @@ def demo(folder: pathlib.Path) -> Iterator[str]:
         with run_folder.locked():
             neighbors = pipeline.run(workspace).neighbors
             assert neighbors is not None  # the mode has a table
-            ids = [workspace.target.ids[i] for i in spread_positions(len(workspace.target), ROWS)]
+            ids = [workspace.target.ids[i] for i in spread_positions(len(workspace.target), 6)]
             draw_neighbors(workspace, neighbors.table, ids, folder / "neighbors.png")
     yield "test images, mean class accuracy in percent: mean ± half the range over seeds"
     for result in results:

@@ -78,12 +78,13 @@ def study(experiment: Experiment, folder: pathlib.Path, modes: Sequence[str], se
             workspace = Workspace(arm(experiment, "selective", experiment.seed), shared)
             pipeline.prepare(workspace)
             pipeline.run(workspace, until="search")
-    runs = [(mode, seed) for mode in modes for seed in seeds]
-    measured = {}
-    for number, (mode, seed) in enumerate(runs, 1):
-        logger.info("study: run %d of %d: %s, seed %d", number, len(runs), mode, seed)
-        measured[mode, seed] = _measured(arm(experiment, mode, seed), folder, shared)
-    results = [_arm_result(mode, seeds, [measured[mode, seed] for seed in seeds]) for mode in modes]
+    results = []
+    for i, mode in enumerate(modes):
+        measured = []
+        for number, seed in enumerate(seeds, 1 + i * len(seeds)):
+            logger.info("study: run %d of %d: %s, seed %d", number, len(modes) * len(seeds), mode, seed)
+            measured.append(_measured(arm(experiment, mode, seed), folder, shared))
+        results.append(ArmResult(mode, tuple(seeds), *zip(*measured, strict=True)))
     files.write_json(folder / "study.json", [dataclasses.asdict(result) for result in results])
     return results
 
@@ -98,7 +99,8 @@ def arm_folder(folder: pathlib.Path, mode: str, seed: int) -> RunFolder:
     return RunFolder(folder / f"{mode}-seed-{seed}")
 
 
-def _measured(experiment: Experiment, folder: pathlib.Path, shared: RunFolder | None) -> tuple[dict, float]:
+def _measured(experiment: Experiment, folder: pathlib.Path, shared: RunFolder | None) -> tuple[float, float, float]:
+    """Mean class accuracy, accuracy, and seconds of training."""
     run_folder = arm_folder(folder, experiment.selection.mode, experiment.seed)
     workspace = Workspace(experiment, run_folder)
     with run_folder.locked():
@@ -107,7 +109,8 @@ def _measured(experiment: Experiment, folder: pathlib.Path, shared: RunFolder | 
         pipeline.prepare(workspace)
         results = pipeline.run(workspace, until="evaluate")
     assert results.evaluation is not None  # it was run until there
-    return results.evaluation.metrics["test"]["final"], run_folder.recorded_stages()["train"]["seconds"]
+    final, seconds = results.evaluation.metrics["test"]["final"], run_folder.recorded_stages()["train"]["seconds"]
+    return final["mean_class_accuracy"], final["accuracy"], seconds
 
 
 def _share(given: RunFolder, taker: RunFolder) -> None:
@@ -116,13 +119,3 @@ def _share(given: RunFolder, taker: RunFolder) -> None:
     for path in [*scans, given.bin_edges, given.neighbors, given.retrieval]:
         with open(path, "rb") as source, files.replacing(taker.path / path.relative_to(given.path)) as copy:
             shutil.copyfileobj(source, copy)
-
-
-def _arm_result(mode: str, seeds: Sequence[int], measured: list[tuple[dict, float]]) -> ArmResult:
-    return ArmResult(
-        mode,
-        tuple(seeds),
-        tuple(final["mean_class_accuracy"] for final, _ in measured),
-        tuple(final["accuracy"] for final, _ in measured),
-        tuple(seconds for _, seconds in measured),
-    )

@@ -3,21 +3,10 @@
 What an artifact is made from, and so when it is up to date, is the business of the stage that makes it.
 """
 
-from sjft_tf.workspace.card import card_of
+from sjft_tf.workspace.card import card_of, versions
 from sjft_tf.workspace.folder import RunFolder
-from sjft_tf.workspace.models import initial_model, model_of_round
+from sjft_tf.workspace.models import initial_model
 from sjft_tf.workspace.rounds import Rounds, completed_rounds, save_round
-from sjft_tf.workspace.versions import versions
 from sjft_tf.workspace.workspace import Workspace
 
-__all__ = [
-    "Rounds",
-    "RunFolder",
-    "Workspace",
-    "card_of",
-    "completed_rounds",
-    "initial_model",
-    "model_of_round",
-    "save_round",
-    "versions",
-]
+__all__ = ["Rounds", "RunFolder", "Workspace", "card_of", "completed_rounds", "initial_model", "save_round", "versions"]

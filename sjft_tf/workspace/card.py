@@ -1,12 +1,27 @@
-"""What a model card can tell of a model made from runs."""
+"""What is told of how a model was made: versions, data and settings."""
 
+import contextlib
+import importlib.metadata
+import os
+import platform
 from collections.abc import Sequence
 from typing import Any
 
-from sjft_tf.config import Experiment
+from sjft_tf import arithmetic
 from sjft_tf.serving import Card, Row
-from sjft_tf.workspace.versions import versions
 from sjft_tf.workspace.workspace import Workspace
+
+_PACKAGES = ("sjft-tf", "tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-image", "tensorflow-datasets")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the platform and the packages that decide a run's numbers, and what their rounding depends on."""
+    found = {"python": platform.python_version(), "platform": platform.platform(), "cpus": str(os.cpu_count())}
+    found |= arithmetic.in_force()
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def card_of(workspaces: Sequence[Workspace], test: dict | None) -> Card:
@@ -21,28 +36,25 @@ def card_of(workspaces: Sequence[Workspace], test: dict | None) -> Card:
         for run in workspaces
         for role, domain in run.domains().items()
     ]
-    settings = [_settings(run.experiment) for run in workspaces]
+    experiments = [run.experiment for run in workspaces]
+    settings: dict[str, Sequence[Any]] = {
+        "method": [f"joint fine-tuning, source images: {e.selection.mode}" for e in experiments],
+        "initial weights": [e.model.weights or "random" for e in experiments],
+        "rounds": [e.selection.rounds for e in experiments],
+        "steps a round": [e.training.steps_per_round for e in experiments],
+        "batch size": [e.training.batch_size for e in experiments],
+        "learning rate": [e.training.learning_rate for e in experiments],
+        "image size": [e.image_size for e in experiments],
+        "seed": [e.seed for e in experiments],
+    }
     card: Card = {
-        "name": _each([run.experiment.name for run in workspaces]),
-        "backbone": _each([run.experiment.model.backbone for run in workspaces]),
+        "name": _each([e.name for e in experiments]),
+        "backbone": _each([e.model.backbone for e in experiments]),
         "data": [row for i, row in enumerate(data) if row not in data[:i]],
-        "training": {key: _each([each[key] for each in settings]) for key in settings[0]},
+        "training": {key: _each(values) for key, values in settings.items()},
         "versions": versions(),
     }
     return card if test is None else {**card, "test": test}
-
-
-def _settings(e: Experiment) -> dict[str, Any]:
-    return {
-        "method": f"joint fine-tuning, source images: {e.selection.mode}",
-        "initial weights": e.model.weights or "random",
-        "rounds": e.selection.rounds,
-        "steps a round": e.training.steps_per_round,
-        "batch size": e.training.batch_size,
-        "learning rate": e.training.learning_rate,
-        "image size": e.image_size,
-        "seed": e.seed,
-    }
 
 
 def _each(values: Sequence[Any]) -> str:

@@ -11,10 +11,8 @@ import logging
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from sjft_tf import files
 from sjft_tf.errors import InputError
@@ -114,16 +112,8 @@ class RunFolder:
         names = set(os.listdir(self.path))
         return not names or ".lock" in names or {self.config.name, self.versions.name} <= names
 
-    def save(self, path: pathlib.Path, made_from: str, **arrays: Any) -> None:
-        """Write arrays with the hash of what they were made from."""
-        files.save_arrays(path, made_from=np.array(made_from), **arrays)
-
-    def load(self, path: pathlib.Path, made_from: str, expected: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
-        """The arrays of an artifact, or None where it is absent, damaged or made from something else (which is said)."""
-        return files.load_made_from(path, made_from, expected, otherwise="it is recomputed")
-
     def load_json(self, path: pathlib.Path, made_from: str) -> dict[str, Any] | None:
-        """The content of a JSON artifact with a `made_from` key, or None as in `load`."""
+        """The content of a JSON artifact with a `made_from` key, or None as of `files.load_made_from`."""
         value = self._read_json(path)
         if value is not None and value.get("made_from") != made_from:
             logger.info("%s was made from other inputs; it is recomputed", path.relative_to(self.path))
@@ -135,9 +125,9 @@ class RunFolder:
         if not path.exists():
             return None
         try:
-            return dict(files.read_json(path))
-        except (InputError, TypeError, ValueError) as error:
-            logger.warning("%s: %s; it is recomputed", path.name, error)
+            return dict(json.loads(path.read_text()))
+        except (OSError, TypeError, ValueError) as error:
+            logger.warning("%s cannot be read as JSON: %s; it is recomputed", path, error)
             return None
 
     def record_stage(self, stage: str, made_from: str, seconds: float) -> None:

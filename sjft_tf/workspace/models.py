@@ -1,4 +1,4 @@
-"""The joint model of a run: with its initial weights, or as a round left it."""
+"""The joint model of a run, and how it computes."""
 
 from typing import Literal
 
@@ -13,9 +13,7 @@ from sjft_tf.workspace.workspace import Workspace
 def initial_model(workspace: Workspace, strategy: tf.distribute.Strategy | None = None) -> JointModel:
     """The joint model with its initial weights; equal seeds give equal weights.
 
-    Args:
-        workspace: the run's.
-        strategy: whose devices it lives on; None: those of this process.
+    It lives on the devices of `strategy`; None: on those of this process.
     """
     experiment, source, settings = workspace.experiment, workspace.source, dict(workspace.experiment.model)
     keras.utils.set_random_seed(experiment.seed)
@@ -32,13 +30,6 @@ def initial_model(workspace: Workspace, strategy: tf.distribute.Strategy | None 
             iter_size=experiment.training.iter_size,
             **settings,
         )
-
-
-def model_of_round(workspace: Workspace, number: int) -> JointModel:
-    """A joint model with the weights that round `number`, from 0, left."""
-    model = initial_model(workspace)
-    model.load_weights(workspace.folder.weights(number))
-    return model
 
 
 def precision(training: TrainingConfig) -> Literal["float32", "mixed_bfloat16"]:

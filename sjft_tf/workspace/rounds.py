@@ -32,7 +32,7 @@ def completed_rounds(folder: RunFolder, made_from: str, rounds: int) -> Rounds:
     """What is complete of `rounds` rounds made from `made_from`: a round counts when its weights are whole."""
     arrays: list[dict[str, np.ndarray]] = []
     for number in range(rounds):
-        held = folder.load(folder.selection(number), made_from, _ARRAYS)
+        held = files.load_made_from(folder.selection(number), made_from, _ARRAYS)
         if held is None or not _is_whole(folder.weights(number), str(held.pop("weights"))):
             break
         arrays.append(held)
@@ -46,8 +46,9 @@ def save_round(folder: RunFolder, rounds: Rounds) -> None:
     number = len(rounds.history) - 1
     # The history has the round before the record says that it is complete; what is left over is cut when it is read.
     folder.write_history(rounds.history)
-    digest = np.array(files.digest_of_file(folder.weights(number)))
-    folder.save(folder.selection(number), rounds.made_from, **rounds.arrays[number], weights=digest)
+    digest = files.digest_of_file(folder.weights(number))
+    arrays = rounds.arrays[number]
+    files.save_arrays(folder.selection(number), made_from=rounds.made_from, **arrays, weights=digest)
 
 
 def _is_whole(weights: pathlib.Path, digest: str) -> bool:

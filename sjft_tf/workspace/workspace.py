@@ -1,20 +1,18 @@
 """One experiment in one run folder, its domains and its filter bank, opened when they are first asked for."""
 
 import functools
-import logging
 import os
 from collections.abc import Callable, Sequence
 
-from sjft_tf.config import DomainConfig, Experiment, differences, load_experiment
-from sjft_tf.descriptors import FilterBank, PooledFeatures
+import keras
+
+from sjft_tf.config import DescriptorConfig, DomainConfig, Experiment, differences, load_experiment
+from sjft_tf.descriptors import AlexNetBank, ConvolutionBank, FilterBank, GaborBank, KerasBank, PooledFeatures
 from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, TFRecordImages, Union
 from sjft_tf.errors import InputError
+from sjft_tf.models import build_trunk, load_weights
 from sjft_tf.progress import watching
-from sjft_tf.workspace.banks import build_bank
 from sjft_tf.workspace.folder import RunFolder
-
-ROLES = ("target", "validation", "test", "source")
-logger = logging.getLogger(__name__)
 
 
 class Workspace:
@@ -31,35 +29,16 @@ class Workspace:
     def __init__(self, experiment: Experiment, folder: RunFolder) -> None:
         self.experiment, self.folder = experiment, folder
         if os.path.exists(folder.config):  # a folder that may not be entered is refused when it is locked
-            self._check_same_experiment(load_experiment(folder.config))
-
-    def _check_same_experiment(self, held: Experiment) -> None:
-        changed = differences(held, self.experiment)
-        if changed:
-            key, there, here = changed[0]
-            raise InputError(
-                f"{self.folder.path} holds a run of another config: {key} is {there!r} there and {here!r} here; "
-                "take another --out, or delete the folder"
-            )
-
-    def check_domains(self) -> None:
-        """Open the domains, and check that they fit together.
-
-        Raises:
-            InputError: a domain cannot be used, or selection needs more source images than there are.
-        """
-        n_source = len(self.source) if self.source is not None else 0
-        selection = self.experiment.selection
-        if self.has_table and selection.k0 > n_source:
-            raise InputError(f"selection.k0 is {selection.k0}, but the source has only {n_source} images")
-        for role, domain in self.domains().items():
-            left_out = f"; {len(domain.rejected)} files left out, see rejected.csv" if domain.rejected else ""
-            n_classes = len(domain.class_names)
-            logger.info("%s: %s, %d images, %d classes%s", role, domain.name, len(domain), n_classes, left_out)
+            if changed := differences(load_experiment(folder.config), experiment):
+                key, there, here = changed[0]
+                raise InputError(
+                    f"{folder.path} holds a run of another config: {key} is {there!r} there and {here!r} here; "
+                    "take another --out, or delete the folder"
+                )
 
     def domains(self) -> dict[str, Domain]:
-        """The domains that the experiment names, by role."""
-        opened = {role: getattr(self, role) for role in ROLES}
+        """The domains that the experiment names, by role, all open."""
+        opened = {role: getattr(self, role) for role in ("target", "validation", "test", "source")}
         return {role: domain for role, domain in opened.items() if domain is not None}
 
     @functools.cached_property
@@ -127,3 +106,37 @@ class Workspace:
         with watching(f"index {role}") as progress:
             cache = self.folder.scan(role)
             return openers[kind](getattr(config, kind), class_names=class_names, cache=cache, progress=progress)
+
+
+def build_bank(settings: DescriptorConfig, image_size: int) -> FilterBank | PooledFeatures:
+    """What describes images of `image_size` pixels a side.
+
+    Raises:
+        InputError: a weight file cannot be used, or a layer is unknown.
+    """
+    match settings.bank:
+        case "gabor":
+            return GaborBank()
+        case "alexnet":
+            return AlexNetBank(
+                settings.weights, layers=settings.layers or "conv1-conv2", tap=settings.tap or "pre_relu"
+            )
+        case "convolution":
+            return ConvolutionBank(settings.weights or "", stride=settings.stride or 1)
+    model = _trunk(settings, image_size)
+    if settings.semantic:
+        return PooledFeatures(model)
+    return KerasBank(model, [name.strip() for name in (settings.layers or "").split(",")])
+
+
+def _trunk(settings: DescriptorConfig, image_size: int) -> keras.Model:
+    """A network of keras.applications up to its pooled features, in float32 whatever the training's precision."""
+    policy, published = keras.mixed_precision.global_policy(), settings.weights == "imagenet"
+    keras.mixed_precision.set_global_policy("float32")
+    try:
+        trunk = build_trunk(settings.backbone or "", image_size=image_size, alpha=settings.alpha, imagenet=published)
+    finally:
+        keras.mixed_precision.set_global_policy(policy)
+    if not published:
+        load_weights(trunk, settings.weights or "")
+    return trunk

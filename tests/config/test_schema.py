@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 import sjft_tf.config
-from sjft_tf.config import load_experiment, to_yaml
-from sjft_tf.config.schema import json_schema
+from sjft_tf.config import json_schema, load_experiment, to_yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHIPPED = pathlib.Path(sjft_tf.config.__file__).with_name("schema.json").read_text(encoding="utf-8")
@@ -24,7 +23,7 @@ def validator():
 
 
 def test_the_shipped_schema_is_that_of_the_models():
-    assert json_schema() == SHIPPED, "run: python -m sjft_tf.config.schema"
+    assert json_schema() == SHIPPED, "run: sjft-tf schema > sjft_tf/config/schema.json"
 
 
 def test_the_command_prints_it():

@@ -102,7 +102,8 @@ def drawn(image_folders, table):
         selection = Selection(table, k0=2)
         selection.advance(np.zeros(12), np.arange(12) % 2 == 0)
         model = types.SimpleNamespace(terms=joint_terms())
-        return np.stack([batch[0] for batch in round_data(experiment, model, target, source, selection)])
+        run = types.SimpleNamespace(experiment=experiment, target=target, source=source)
+        return np.stack([batch[0] for batch in round_data(run, model, selection)])
 
     return images
 

@@ -12,7 +12,7 @@ from sjft_tf import config
 from sjft_tf.domains import ImageFolder
 from sjft_tf.images import center_view, decode
 from sjft_tf.stages.fuse import common, fusion_of, opened
-from sjft_tf.workspace import RunFolder, Workspace, model_of_round
+from sjft_tf.workspace import RunFolder, Workspace, initial_model
 
 
 def state(folder: pathlib.Path) -> dict[str, tuple[int, int]]:
@@ -48,7 +48,9 @@ def rounds(run, views):
     """Each round's probabilities of the test images."""
     workspace, answers = Workspace(config.load_experiment(run / "config.yaml"), RunFolder(run)), []
     for number in range(2):
-        logits = model_of_round(workspace, number)(views, training=False)["target"]
+        model = initial_model(workspace)
+        model.load_weights(workspace.folder.weights(number))
+        logits = model(views, training=False)["target"]
         answers.append(keras.ops.convert_to_numpy(keras.ops.softmax(logits)))
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
     return answers

@@ -21,7 +21,7 @@ ON_GPU = dataclasses.replace(ON_CPU, on_gpu=True, precision="mixed_bfloat16", co
 
 
 def said(profile, **changes) -> str:
-    return " ".join(advice(dataclasses.replace(profile, **changes)))
+    return advice(dataclasses.replace(profile, **changes))
 
 
 def test_parts_and_rates_follow_from_the_four_times():

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from sjft_tf import files
 from sjft_tf.errors import InputError
 from sjft_tf.workspace import RunFolder
 
@@ -14,13 +15,13 @@ def test_artifacts_made_from_something_else_or_damaged_count_as_absent(tmp_path,
     caplog.set_level("INFO", "sjft_tf")
     folder = RunFolder(tmp_path)
     expected = {"counts": np.int32}
-    assert folder.load(folder.neighbors, "hash", expected) is None
-    folder.save(folder.neighbors, "hash", counts=np.arange(3, dtype=np.int32))
-    np.testing.assert_array_equal(folder.load(folder.neighbors, "hash", expected)["counts"], [0, 1, 2])
-    assert folder.load(folder.neighbors, "other", expected) is None
+    assert files.load_made_from(folder.neighbors, "hash", expected) is None
+    files.save_arrays(folder.neighbors, made_from="hash", counts=np.arange(3, dtype=np.int32))
+    np.testing.assert_array_equal(files.load_made_from(folder.neighbors, "hash", expected)["counts"], [0, 1, 2])
+    assert files.load_made_from(folder.neighbors, "other", expected) is None
     assert "neighbors.npz was made from other inputs" in caplog.text
     folder.neighbors.write_bytes(folder.neighbors.read_bytes()[:100])
-    assert folder.load(folder.neighbors, "hash", expected) is None
+    assert files.load_made_from(folder.neighbors, "hash", expected) is None
     assert "damaged" in caplog.text
 
 

@@ -59,7 +59,7 @@ def occurrence_histogram(occurrences: np.ndarray) -> matplotlib.figure.Figure:
     axes.set_xticks([_NEVER, *named], ["none", *(f"{2**edge:,}" for edge in named)])
     axes.set_yscale("log")
     axes.set_ylim(0.7, 2 * heights.max())
-    axes.yaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     axes.set_xlabel("target images that have the source image within reach")
     axes.set_ylabel("source images")

@@ -81,12 +81,6 @@ def color(name: str) -> str:
     return PALETTE[name][0]
 
 
-def series_color(name: str, number: int) -> str:
-    """The light color of a series: its own where the palette has one of its name, else the `number`-th of some others."""
-    others = ("settled", "uncertain", "wrong", "muted")
-    return color(name if name in PALETTE else others[number % len(others)])
-
-
 def label(text: str, width: int) -> str:
     """`text` as a figure can hold it, at most `width` columns."""
     return shortened(printable(text), width)

@@ -48,10 +48,8 @@ def neighbor_picture(path: str | os.PathLike, rows: Sequence[GalleryRow]) -> Non
 def _draw(rows: Sequence[GalleryRow], ranks: Sequence[int]) -> matplotlib.figure.Figure:
     width, height = _MARGIN + _CELL * (1 + len(ranks)), _TOP + (_CELL + _TEXT) * len(rows)
     figure = matplotlib.figure.Figure(figsize=(width, height))
-    lefts = [
-        _MARGIN - 0.1,
-        *(_MARGIN + _CELL * (1 + column) for column in range(len(ranks))),
-    ]  # the target stands apart
+    lefts = _MARGIN + _CELL * np.arange(1 + len(ranks))
+    lefts[0] -= 0.1  # the target stands apart
     for left, title in zip(lefts, ["target", *map(ordinal, ranks)], strict=True):
         place = ((left + _IMAGE / 2) / width, 1 - 0.24 / height)
         figure.text(*place, title, ha="center", va="center", size=9.5, weight="bold")

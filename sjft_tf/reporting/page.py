@@ -13,6 +13,7 @@ from sjft_tf.reporting import borrowing, calibration, confusion, curves, drawing
 from sjft_tf.reporting.data import ReportData
 
 _FILTERS = (words.counted, words.duration, words.number, words.ordinal, words.percent, words.recall)
+_MODULES = (borrowing, calibration, confusion, drawing, gallery, results)
 
 
 def write_report(path: str | os.PathLike, data: ReportData) -> None:
@@ -35,25 +36,19 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
 
 @functools.cache
 def templates() -> jinja2.Environment:
-    """`report.html.j2`, and `prose.j2` with its sentences."""
+    """`report.html.j2`, and `prose.j2` with its sentences; both call `_FILTERS` and `_MODULES`."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sjft_tf", "reporting"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update((tool.__name__, tool) for tool in _FILTERS)
+    environment.globals.update((module.__name__.rpartition(".")[2], module) for module in _MODULES)
     return environment
 
 
 def rendered(data: ReportData, figures: Mapping[str, str]) -> str:
     """The page as HTML; `figures` are URIs by name."""
-    return (
-        templates()
-        .get_template("report.html.j2")
-        .render(
-            data=data, figures=figures, borrowing=borrowing, calibration=calibration, confusion=confusion,
-            drawing=drawing, gallery=gallery, results=results,
-        )
-    )  # fmt: skip
+    return templates().get_template("report.html.j2").render(data=data, figures=figures)
 
 
 def _figures(data: ReportData) -> Iterator[tuple[str, matplotlib.figure.Figure]]:

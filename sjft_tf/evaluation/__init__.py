@@ -1,15 +1,16 @@
 """Accuracy and calibration of predictions, and intervals of paired differences. Predictions are made in `inference`."""
 
-from sjft_tf.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
+from sjft_tf.evaluation.calibration import expected_calibration_error, reliability
 from sjft_tf.evaluation.intervals import PairedDifference, paired_difference
-from sjft_tf.evaluation.measured import figures, measured
 from sjft_tf.evaluation.metrics import (
     ClassResult,
     accuracy,
     best_round,
     class_results,
     confusion_matrix,
+    figures,
     mean_class_accuracy,
+    measured,
     per_class_accuracy,
 )
 from sjft_tf.evaluation.tables import confusion_csv, per_class_csv
@@ -17,7 +18,6 @@ from sjft_tf.evaluation.tables import confusion_csv, per_class_csv
 __all__ = [
     "ClassResult",
     "PairedDifference",
-    "ReliabilityBin",
     "accuracy",
     "best_round",
     "class_results",

@@ -1,9 +1,11 @@
-"""How good predictions are: overall accuracy, and the paper's mean class accuracy. Pure NumPy."""
+"""How good predictions are: overall accuracy, the paper's mean class accuracy, and all figures together. Pure NumPy."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from sjft_tf.evaluation.calibration import expected_calibration_error, reliability
 
 
 def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
@@ -71,5 +73,30 @@ def best_round(accuracies: Sequence[float | None]) -> int | None:
 
     Accuracies are of a validation domain, never of the test domain.
     """
-    measured = [(value, -number) for number, value in enumerate(accuracies) if value is not None]
-    return -max(measured)[1] if measured else None
+    candidates = [(value, -number) for number, value in enumerate(accuracies) if value is not None]
+    return -max(candidates)[1] if candidates else None
+
+
+def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """`mean_class_accuracy`, `accuracy` and `ece` of one model on one labelled domain, each in 0..1.
+
+    Args:
+        labels: `[n]` int in `0..C-1`.
+        probabilities: `[n, C]` float, rows sum to 1.
+    """
+    answers = probabilities.argmax(axis=-1)
+    return {
+        "mean_class_accuracy": mean_class_accuracy(labels, answers, probabilities.shape[1]),
+        "accuracy": accuracy(labels, answers),
+        "ece": expected_calibration_error(labels, probabilities),
+    }
+
+
+def measured(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+    """`figures`, the accuracy of each class (None where it has no image) and the reliability by confidence, for JSON."""
+    confusion = confusion_matrix(labels, probabilities.argmax(axis=-1), len(class_names))
+    return {
+        **figures(labels, probabilities),
+        "per_class": {result.name: result.accuracy for result in class_results(confusion, class_names)},
+        "reliability": [found._asdict() for found in reliability(labels, probabilities)],
+    }

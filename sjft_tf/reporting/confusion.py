@@ -19,12 +19,7 @@ _EM = 0.58  # width of a column of text, in font sizes
 def confusion_picture(confusion: np.ndarray, class_names: Sequence[str]) -> matplotlib.figure.Figure:
     """Cells as deep in color as the share of the true class (row) that was predicted as the column's class.
 
-    Args:
-        confusion: `[C, C]` int, true class by predicted class.
-        class_names: `[C]` names.
-
-    Returns:
-        A figure as wide as a column of the page up to 12 classes, as the page beyond.
+    Both are as in `ReportData`. The figure is as wide as a column of the page up to 12 classes, as the page beyond.
     """
     n_classes = len(class_names)
     counted = n_classes <= MAX_COUNTED

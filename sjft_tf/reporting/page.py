@@ -22,10 +22,6 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
     The page needs no script and no network: its content security policy forbids both. It follows the reader's light or
     dark setting. The same data give the same bytes.
 
-    Args:
-        path: the file, by custom `report.html` in the run folder.
-        data: what to show; sections without data are left out.
-
     Raises:
         InputError: the file cannot be written.
     """

@@ -7,13 +7,14 @@ from sjft_tf.evaluation.metrics import (
     accuracy,
     best_round,
     class_results,
+    confusion_csv,
     confusion_matrix,
     figures,
     mean_class_accuracy,
     measured,
     per_class_accuracy,
+    per_class_csv,
 )
-from sjft_tf.evaluation.tables import confusion_csv, per_class_csv
 
 __all__ = [
     "ClassResult",

@@ -1,6 +1,8 @@
-"""How good predictions are: overall accuracy, the paper's mean class accuracy, and all figures together. Pure NumPy."""
+"""How good predictions are, as numbers and as CSV files: accuracy, the paper's mean class accuracy, confusions."""
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,22 +29,13 @@ def per_class_accuracy(confusion: np.ndarray) -> np.ndarray:
 
 
 class ClassResult(NamedTuple):
-    """How one class fared.
-
-    Attributes:
-        name: of the class.
-        n_images: images of it.
-        accuracy: share of them that were called right, in 0..1; None without images.
-        confused_with: the wrong class that they were called most often, of equally frequent ones the first; None
-            without errors.
-        n_confused: how often.
-    """
+    """How the images of one class fared."""
 
     name: str
     n_images: int
-    accuracy: float | None
-    confused_with: str | None
-    n_confused: int
+    accuracy: float | None  # share called right, in 0..1; None without images
+    confused_with: str | None  # the wrong class called most often, of equals the first; None without errors
+    n_confused: int  # how often
 
 
 def class_results(confusion: np.ndarray, class_names: Sequence[str]) -> list[ClassResult]:
@@ -100,3 +93,37 @@ def measured(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequenc
         "per_class": {result.name: result.accuracy for result in class_results(confusion, class_names)},
         "reliability": [found._asdict() for found in reliability(labels, probabilities)],
     }
+
+
+def confusion_csv(confusion: np.ndarray, class_names: Sequence[str]) -> str:
+    """The text of `confusion.csv`.
+
+    Args:
+        confusion: `[C, C]` int, images by true class (row) and predicted class (column).
+        class_names: `[C]`, without control characters, which CSV readers take for ends of lines.
+
+    Returns:
+        A header, `class` and the class names, and a line for each true class: how many of its images were called what.
+    """
+    rows = ([name, *counts] for name, counts in zip(class_names, confusion.tolist(), strict=True))
+    return _csv(["class", *class_names], rows)
+
+
+def per_class_csv(confusion: np.ndarray, class_names: Sequence[str]) -> str:
+    """The text of `per_class.csv`: `class_results` with the header `class,images,accuracy,confused_with,times`.
+
+    A class without images has no accuracy, and one without errors is confused with none: those cells are empty.
+    """
+    rows = (
+        (name, n_images, None if accuracy is None else f"{accuracy:.6f}", wrong, times)
+        for name, n_images, accuracy, wrong, times in class_results(confusion, class_names)
+    )
+    return _csv(["class", "images", "accuracy", "confused_with", "times"], rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

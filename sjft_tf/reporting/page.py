@@ -9,11 +9,11 @@ import jinja2
 import matplotlib.figure
 
 from sjft_tf import files
-from sjft_tf.reporting import borrowing, calibration, confusion, curves, drawing, gallery, histograms, results, words
+from sjft_tf.reporting import answers, borrowing, curves, drawing, gallery, histograms, results, words
 from sjft_tf.reporting.data import ReportData
 
 _FILTERS = (words.counted, words.duration, words.number, words.ordinal, words.percent, words.recall)
-_MODULES = (borrowing, calibration, confusion, drawing, gallery, results)
+_MODULES = (answers, borrowing, drawing, gallery, results)
 
 
 def write_report(path: str | os.PathLike, data: ReportData) -> None:
@@ -57,7 +57,7 @@ def _figures(data: ReportData) -> Iterator[tuple[str, matplotlib.figure.Figure]]
     if any(entry.get("gradients") for entry in data.history):
         yield "gradients", curves.gradients_by_round(data.history)
     if any(found["n"] for found in data.reliability):
-        yield "reliability", calibration.reliability_diagram(data.reliability)
+        yield "reliability", answers.reliability_diagram(data.reliability)
     if searched and data.counts_per_round:
         yield "counts", histograms.counts_histogram(data.counts_per_round)
     if data.correct_per_round:
@@ -72,7 +72,7 @@ def _figures(data: ReportData) -> Iterator[tuple[str, matplotlib.figure.Figure]]
         if len(data.borrowing.class_names) > 1:
             yield "borrowed", borrowing.class_bars(data.borrowing)
     if data.confusion is not None:
-        yield "confusion", confusion.confusion_picture(data.confusion, data.class_names)
+        yield "confusion", answers.confusion_picture(data.confusion, data.class_names)
 
 
 def _data_uri(svg: str) -> str:

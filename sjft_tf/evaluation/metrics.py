@@ -39,12 +39,7 @@ class ClassResult(NamedTuple):
 
 
 def class_results(confusion: np.ndarray, class_names: Sequence[str]) -> list[ClassResult]:
-    """One result for each class, in class order.
-
-    Args:
-        confusion: `[C, C]` int counts, labels in rows.
-        class_names: `[C]`.
-    """
+    """One result for each class, in class order, from `[C, C]` int counts of `confusion_matrix`."""
     errors = confusion - np.diag(np.diag(confusion))
     columns = confusion.sum(axis=1), per_class_accuracy(confusion), errors.argmax(axis=1), errors.max(axis=1)
     return [
@@ -73,9 +68,7 @@ def best_round(accuracies: Sequence[float | None]) -> int | None:
 def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     """`mean_class_accuracy`, `accuracy` and `ece` of one model on one labelled domain, each in 0..1.
 
-    Args:
-        labels: `[n]` int in `0..C-1`.
-        probabilities: `[n, C]` float, rows sum to 1.
+    Arguments are as in `reliability`; n > 0.
     """
     answers = probabilities.argmax(axis=-1)
     return {
@@ -96,14 +89,10 @@ def measured(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequenc
 
 
 def confusion_csv(confusion: np.ndarray, class_names: Sequence[str]) -> str:
-    """The text of `confusion.csv`.
+    """The text of `confusion.csv`, from `[C, C]` int counts of `confusion_matrix`.
 
-    Args:
-        confusion: `[C, C]` int, images by true class (row) and predicted class (column).
-        class_names: `[C]`, without control characters, which CSV readers take for ends of lines.
-
-    Returns:
-        A header, `class` and the class names, and a line for each true class: how many of its images were called what.
+    There is a header, `class` and the class names, and a line for each true class: how many of its images were called
+    what. Class names are without control characters, which CSV readers take for ends of lines.
     """
     rows = ([name, *counts] for name, counts in zip(class_names, confusion.tolist(), strict=True))
     return _csv(["class", *class_names], rows)

@@ -23,10 +23,9 @@ def accuracy_by_round(
     figure, axes = drawing.chart(height=2.9)
     rounds = [entry["round"] + 1 for entry in test_rounds]
     mean_class = [entry["mean_class_accuracy"] for entry in test_rounds]
+    overall = [entry["accuracy"] for entry in test_rounds]
     axes.plot(rounds, mean_class, marker="o", color=drawing.color("target"), label="test, mean class", zorder=3)
-    axes.plot(
-        rounds, [entry["accuracy"] for entry in test_rounds], ":", color=drawing.color("target"), label="test, overall"
-    )
+    axes.plot(rounds, overall, ":", color=drawing.color("target"), label="test, overall")
     validation = [(entry["round"] + 1, entry.get("val_mean_class_accuracy")) for entry in history]
     validation = [point for point in validation if point[1] is not None]
     if validation:

@@ -21,10 +21,7 @@ def write_saved_model(model: keras.Model, version: pathlib.Path, class_names: Se
     `valid` `[N]`. What is no image does not fail the request: its row alone has `valid` false, `top_class` "" and all
     probabilities 0.
 
-    Args:
-        model: `[N, S, S, 3]` float32 in 0..255 to probabilities `[N, C]` float32.
-        version: folder to make; it must not exist.
-        class_names: C names in the order of the probabilities.
+    `model` and `class_names` are as in `export_probabilities`; the folder `version` must not exist.
     """
     side = model.input_shape[1]
 
@@ -67,10 +64,7 @@ def write_warmup_requests(version: pathlib.Path, requests: Mapping[str, Mapping[
 
     The records are `tensorflow.serving.PredictionLog` messages. Their Python package pins another TensorFlow, so they are
     put together here: every field on the way is length-delimited, and a message is the fields it holds, end to end.
-
-    Args:
-        version: folder of a SavedModel.
-        requests: by signature name, its inputs by name, each a serialized `TensorProto`.
+    `requests` holds, by signature name, its inputs by name, each a serialized `TensorProto`.
     """
     path = version / "assets.extra" / "tf_serving_warmup_requests"
     path.parent.mkdir()

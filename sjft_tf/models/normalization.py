@@ -36,21 +36,18 @@ class PerDomainBatchNormalization(keras.layers.BatchNormalization):
         pairs = keras.ops.reshape(keras.ops.cast(inputs, "float32"), (-1, 2, *shape[1:]))
         channels = self.axis % len(shape) + 1
         reduced = [axis for axis in range(len(shape) + 1) if axis not in (1, channels)]
+        along = [-1 if axis == channels else 1 for axis in range(len(shape) + 1)]
         mean, variance = keras.ops.moments(pairs, axes=reduced, keepdims=True, synchronized=self.synchronized)
         for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             of_target = keras.ops.reshape(value, (2, -1))[0]
             average.assign(average * self.momentum + of_target * (1 - self.momentum))
         factor = keras.ops.rsqrt(variance + self.epsilon)
         if self.scale:
-            factor *= self._along(self.gamma, channels, len(shape) + 1)
+            factor *= keras.ops.reshape(self.gamma, along)
         offset = -mean * factor
         if self.center:
-            offset += self._along(self.beta, channels, len(shape) + 1)
+            offset += keras.ops.reshape(self.beta, along)
         return keras.ops.cast(keras.ops.reshape(pairs * factor + offset, shape), self.compute_dtype)
-
-    @staticmethod
-    def _along(values: keras.Variable, axis: int, rank: int) -> tf.Tensor:
-        return keras.ops.reshape(values, [-1 if dimension == axis else 1 for dimension in range(rank)])
 
 
 class _BatchStatistics(keras.layers.BatchNormalization):

@@ -1,23 +1,24 @@
 """Accuracy and calibration of predictions, and intervals of paired differences. Predictions are made in `inference`."""
 
-from sjft_tf.evaluation.calibration import ReliabilityBin, expected_calibration_error, reliability
+from sjft_tf.evaluation.calibration import expected_calibration_error, reliability
 from sjft_tf.evaluation.intervals import PairedDifference, paired_difference
-from sjft_tf.evaluation.measured import figures, measured
 from sjft_tf.evaluation.metrics import (
     ClassResult,
     accuracy,
     best_round,
     class_results,
+    confusion_csv,
     confusion_matrix,
+    figures,
     mean_class_accuracy,
+    measured,
     per_class_accuracy,
+    per_class_csv,
 )
-from sjft_tf.evaluation.tables import confusion_csv, per_class_csv
 
 __all__ = [
     "ClassResult",
     "PairedDifference",
-    "ReliabilityBin",
     "accuracy",
     "best_round",
     "class_results",

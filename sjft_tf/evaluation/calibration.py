@@ -9,20 +9,13 @@ import numpy as np
 
 
 class ReliabilityBin(NamedTuple):
-    """The images whose confidence lies in one interval.
-
-    Attributes:
-        low, high: of the interval: above `low`, up to and with `high`.
-        n: number of images.
-        confidence: mean probability of their top classes; None without images.
-        accuracy: share of them whose top class is the label; None without images.
-    """
+    """The `n` images whose confidence is above `low`, up to and with `high`; means over them, None without images."""
 
     low: float
     high: float
     n: int
-    confidence: float | None
-    accuracy: float | None
+    confidence: float | None  # mean probability of the top class
+    accuracy: float | None  # share whose top class is the label
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> list[ReliabilityBin]:

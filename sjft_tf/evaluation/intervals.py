@@ -11,16 +11,10 @@ from sjft_tf.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class PairedDifference:
-    """The mean of `a - b` over pairs, in their unit.
-
-    Attributes:
-        mean: of the differences.
-        standard_error: their standard deviation (of a sample) divided by the root of their number.
-        low, high: ends of the interval of confidence.
-    """
+    """The mean of `a - b` over pairs, and the ends of its interval of confidence, in their unit."""
 
     mean: float
-    standard_error: float
+    standard_error: float  # standard deviation (of a sample) of the differences, divided by the root of their number
     low: float
     high: float
 

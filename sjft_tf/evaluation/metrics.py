@@ -1,9 +1,13 @@
-"""How good predictions are: overall accuracy, and the paper's mean class accuracy. Pure NumPy."""
+"""How good predictions are, as numbers and as CSV files: accuracy, the paper's mean class accuracy, confusions."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from sjft_tf.evaluation.calibration import expected_calibration_error, reliability
 
 
 def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
@@ -25,31 +29,17 @@ def per_class_accuracy(confusion: np.ndarray) -> np.ndarray:
 
 
 class ClassResult(NamedTuple):
-    """How one class fared.
-
-    Attributes:
-        name: of the class.
-        n_images: images of it.
-        accuracy: share of them that were called right, in 0..1; None without images.
-        confused_with: the wrong class that they were called most often, of equally frequent ones the first; None
-            without errors.
-        n_confused: how often.
-    """
+    """How the images of one class fared."""
 
     name: str
     n_images: int
-    accuracy: float | None
-    confused_with: str | None
-    n_confused: int
+    accuracy: float | None  # share called right, in 0..1; None without images
+    confused_with: str | None  # the wrong class called most often, of equals the first; None without errors
+    n_confused: int  # how often
 
 
 def class_results(confusion: np.ndarray, class_names: Sequence[str]) -> list[ClassResult]:
-    """One result for each class, in class order.
-
-    Args:
-        confusion: `[C, C]` int counts, labels in rows.
-        class_names: `[C]`.
-    """
+    """One result for each class, in class order, from `[C, C]` int counts of `confusion_matrix`."""
     errors = confusion - np.diag(np.diag(confusion))
     columns = confusion.sum(axis=1), per_class_accuracy(confusion), errors.argmax(axis=1), errors.max(axis=1)
     return [
@@ -71,5 +61,58 @@ def best_round(accuracies: Sequence[float | None]) -> int | None:
 
     Accuracies are of a validation domain, never of the test domain.
     """
-    measured = [(value, -number) for number, value in enumerate(accuracies) if value is not None]
-    return -max(measured)[1] if measured else None
+    candidates = [(value, -number) for number, value in enumerate(accuracies) if value is not None]
+    return -max(candidates)[1] if candidates else None
+
+
+def figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """`mean_class_accuracy`, `accuracy` and `ece` of one model on one labelled domain, each in 0..1.
+
+    Arguments are as in `reliability`; n > 0.
+    """
+    answers = probabilities.argmax(axis=-1)
+    return {
+        "mean_class_accuracy": mean_class_accuracy(labels, answers, probabilities.shape[1]),
+        "accuracy": accuracy(labels, answers),
+        "ece": expected_calibration_error(labels, probabilities),
+    }
+
+
+def measured(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> dict[str, Any]:
+    """`figures`, the accuracy of each class (None where it has no image) and the reliability by confidence, for JSON."""
+    confusion = confusion_matrix(labels, probabilities.argmax(axis=-1), len(class_names))
+    return {
+        **figures(labels, probabilities),
+        "per_class": {result.name: result.accuracy for result in class_results(confusion, class_names)},
+        "reliability": [found._asdict() for found in reliability(labels, probabilities)],
+    }
+
+
+def confusion_csv(confusion: np.ndarray, class_names: Sequence[str]) -> str:
+    """The text of `confusion.csv`, from `[C, C]` int counts of `confusion_matrix`.
+
+    There is a header, `class` and the class names, and a line for each true class: how many of its images were called
+    what. Class names are without control characters, which CSV readers take for ends of lines.
+    """
+    rows = ([name, *counts] for name, counts in zip(class_names, confusion.tolist(), strict=True))
+    return _csv(["class", *class_names], rows)
+
+
+def per_class_csv(confusion: np.ndarray, class_names: Sequence[str]) -> str:
+    """The text of `per_class.csv`: `class_results` with the header `class,images,accuracy,confused_with,times`.
+
+    A class without images has no accuracy, and one without errors is confused with none: those cells are empty.
+    """
+    rows = (
+        (name, n_images, None if accuracy is None else f"{accuracy:.6f}", wrong, times)
+        for name, n_images, accuracy, wrong, times in class_results(confusion, class_names)
+    )
+    return _csv(["class", "images", "accuracy", "confused_with", "times"], rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -33,9 +33,14 @@ def dense_probabilities(model: keras.Model, image_size: int) -> Callable[[tf.Ten
     Reference: Simonyan & Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015,
     section 3.2.
     """
-    logits = _logits(model)
+    outputs = getattr(model, "outputs", None)  # a subclassed model has none
+    if not outputs:
+        raise InputError(f"model {model.name!r} is no functional model, so it cannot be applied densely")
+    logits = outputs[0] if len(outputs) == 1 else model.output["target"]
     features, pooled, head = _pooling_and_head(model, logits)
-    window = _map_size(features, image_size)
+    square = (None, image_size, image_size, 3)
+    maps_of_square = features.output.shape if features.input_shape == square else features.compute_output_shape(square)
+    window = maps_of_square[1:3]
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)], autograph=False)
     def probabilities(images: tf.Tensor) -> tf.Tensor:
@@ -56,25 +61,14 @@ def dense_probabilities(model: keras.Model, image_size: int) -> Callable[[tf.Ten
     return probabilities
 
 
-def _map_size(features: keras.Model, image_size: int) -> tuple[int, int]:
-    """Height and width of the feature map of a square."""
-    square = (None, image_size, image_size, 3)
-    shape = features.output.shape if features.input_shape == square else features.compute_output_shape(square)
-    return shape[1], shape[2]
-
-
 @contextlib.contextmanager
 def _taking_any_size(model: keras.Model) -> Iterator[None]:
     """Meanwhile the model, and models inside it, do not insist on the size of image that they were made for."""
-    models = [model, *_models_inside(model)]
-    held = [inner.input_spec for inner in models]
-    try:
-        for inner in models:
+    with contextlib.ExitStack() as afterwards:
+        for inner in (model, *_models_inside(model)):
+            afterwards.callback(setattr, inner, "input_spec", inner.input_spec)
             inner.input_spec = None
         yield
-    finally:
-        for inner, spec in zip(models, held, strict=True):
-            inner.input_spec = spec
 
 
 def _models_inside(model: keras.Model) -> Iterator[keras.Model]:
@@ -82,13 +76,6 @@ def _models_inside(model: keras.Model) -> Iterator[keras.Model]:
         if isinstance(layer, keras.Model):
             yield layer
             yield from _models_inside(layer)
-
-
-def _logits(model: keras.Model) -> keras.KerasTensor:
-    outputs = getattr(model, "outputs", None)  # a subclassed model has none
-    if not outputs:
-        raise InputError(f"model {model.name!r} is no functional model, so it cannot be applied densely")
-    return outputs[0] if len(outputs) == 1 else model.output["target"]
 
 
 def _pooling_and_head(

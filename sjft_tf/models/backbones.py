@@ -22,16 +22,9 @@ from sjft_tf.models.resnet_v2 import BLOCKS, IDENTITY_DEPTHS, resnet_v2, resnet_
 # By the module of keras.applications; the networks of modules not named here scale their input themselves.
 PREPROCESSING = {
     "densenet": "torch",
-    "inception_resnet_v2": "tf",
-    "inception_v3": "tf",
-    "mobilenet": "tf",
-    "mobilenet_v2": "tf",
-    "nasnet": "tf",
-    "resnet": "caffe",
-    "resnet_v2": "tf",
-    "vgg16": "caffe",
-    "vgg19": "caffe",
-    "xception": "tf",
+    **dict.fromkeys(("inception_resnet_v2", "inception_v3", "mobilenet", "mobilenet_v2", "nasnet"), "tf"),
+    **dict.fromkeys(("resnet_v2", "xception"), "tf"),
+    **dict.fromkeys(("resnet", "vgg16", "vgg19"), "caffe"),
 }
 _OURS: dict[str, tuple[Callable[..., keras.KerasTensor], int, str]] = {  # graph, depth, scaling
     **{f"resnet{depth}v2": (resnet_v2, depth, "tf") for depth in BLOCKS},

@@ -36,23 +36,18 @@ class PerDomainBatchNormalization(keras.layers.BatchNormalization):
         pairs = keras.ops.reshape(keras.ops.cast(inputs, "float32"), (-1, 2, *shape[1:]))
         channels = self.axis % len(shape) + 1
         reduced = [axis for axis in range(len(shape) + 1) if axis not in (1, channels)]
+        along = [-1 if axis == channels else 1 for axis in range(len(shape) + 1)]
         mean, variance = keras.ops.moments(pairs, axes=reduced, keepdims=True, synchronized=self.synchronized)
-        self._move_averages(keras.ops.reshape(mean, (2, -1))[0], keras.ops.reshape(variance, (2, -1))[0])
+        for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            of_target = keras.ops.reshape(value, (2, -1))[0]
+            average.assign(average * self.momentum + of_target * (1 - self.momentum))
         factor = keras.ops.rsqrt(variance + self.epsilon)
         if self.scale:
-            factor *= self._along(self.gamma, channels, len(shape) + 1)
+            factor *= keras.ops.reshape(self.gamma, along)
         offset = -mean * factor
         if self.center:
-            offset += self._along(self.beta, channels, len(shape) + 1)
+            offset += keras.ops.reshape(self.beta, along)
         return keras.ops.cast(keras.ops.reshape(pairs * factor + offset, shape), self.compute_dtype)
-
-    def _move_averages(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
-        for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            average.assign(average * self.momentum + value * (1 - self.momentum))
-
-    @staticmethod
-    def _along(values: keras.Variable, axis: int, rank: int) -> tf.Tensor:
-        return keras.ops.reshape(values, [-1 if dimension == axis else 1 for dimension in range(rank)])
 
 
 class _BatchStatistics(keras.layers.BatchNormalization):
@@ -84,7 +79,7 @@ def set_batch_normalization(model: keras.Model, bn: str, momentum: float | None)
 
 def batch_normalizations(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """Those of a model and of the models inside it, in order."""
-    return [layer for layer in _layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    return [layer for layer in flat_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
 
 
 def as_plain_keras(model: keras.Model) -> keras.Model:
@@ -92,15 +87,15 @@ def as_plain_keras(model: keras.Model) -> keras.Model:
 
     The copy is not compiled. Such a model must be functional.
     """
-    if not any(isinstance(layer, PerDomainBatchNormalization) for layer in _layers(model)):
+    if not any(isinstance(layer, PerDomainBatchNormalization) for layer in flat_layers(model)):
         return model
     return _copy(model, keras.layers.BatchNormalization)
 
 
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+def flat_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """All layers, those of models inside it in the place of these."""
     for layer in model.layers:
-        yield from _layers(layer) if isinstance(layer, keras.Model) else (layer,)
+        yield from flat_layers(layer) if isinstance(layer, keras.Model) else (layer,)
 
 
 def _copy(model: keras.Model, kind: type[keras.layers.BatchNormalization]) -> keras.Model:
@@ -113,7 +108,7 @@ def _copy(model: keras.Model, kind: type[keras.layers.BatchNormalization]) -> ke
         return of_kind.from_config(layer.get_config())
 
     copy = _clone(model, new_layer)
-    for ours, theirs in zip(_layers(model), _layers(copy), strict=True):
+    for ours, theirs in zip(flat_layers(model), flat_layers(copy), strict=True):
         variables: dict[str, keras.Variable] = {}
         ours.save_own_variables(variables)
         theirs.load_own_variables(variables)

@@ -7,7 +7,6 @@ the report stage reads those and fills in the values.
 from sjft_tf.reporting.data import Borrowing, DomainSummary, GalleryRow, ReportData, Shot
 from sjft_tf.reporting.gallery import RANKS, neighbor_picture
 from sjft_tf.reporting.page import write_report
-from sjft_tf.reporting.results import worst_classes
 
 __all__ = [
     "RANKS",
@@ -17,6 +16,5 @@ __all__ = [
     "ReportData",
     "Shot",
     "neighbor_picture",
-    "worst_classes",
     "write_report",
 ]

@@ -1,7 +1,5 @@
 """Charts of who is borrowed from: source classes, and source images by the lists they are in. Each returns a figure."""
 
-from typing import Any
-
 import matplotlib.figure
 import matplotlib.ticker
 import numpy as np
@@ -27,8 +25,7 @@ def class_bars(borrowing: Borrowing) -> matplotlib.figure.Figure:
     figure, axes = drawing.chart(height=0.75 + 0.21 * len(shown))
     rows = np.arange(len(shown))
     axes.barh(rows, shares, height=0.66, color=drawing.color("source"), label="share of the pairs")
-    mark: dict[str, Any] = {"marker": "|", "linestyle": "", "markersize": 12, "markeredgewidth": 1.4}
-    axes.plot(expected, rows, color=drawing.color("ink"), label="share of the source", **mark)
+    axes.plot(expected, rows, "|", color=drawing.color("ink"), ms=12, mew=1.4, label="share of the source")
     for row, end, ratio in zip(rows, np.maximum(shares, expected), shares / expected, strict=True):
         axes.annotate(f"× {ratio:.1f}", (end, row), (5, 0), textcoords="offset points", va="center", size=8.5)
     axes.grid(visible=False)
@@ -59,7 +56,7 @@ def occurrence_histogram(occurrences: np.ndarray) -> matplotlib.figure.Figure:
     axes.set_xticks([_NEVER, *named], ["none", *(f"{2**edge:,}" for edge in named)])
     axes.set_yscale("log")
     axes.set_ylim(0.7, 2 * heights.max())
-    axes.yaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     axes.set_xlabel("target images that have the source image within reach")
     axes.set_ylabel("source images")

@@ -13,6 +13,7 @@ from sjft_tf.reporting.words import percent
 from sjft_tf.selection import outcome
 
 MAX_POINTS = 300
+_FURTHER_COLORS = ("settled", "uncertain", "wrong", "muted")  # of terms that the palette does not name
 
 
 def accuracy_by_round(
@@ -22,10 +23,9 @@ def accuracy_by_round(
     figure, axes = drawing.chart(height=2.9)
     rounds = [entry["round"] + 1 for entry in test_rounds]
     mean_class = [entry["mean_class_accuracy"] for entry in test_rounds]
+    overall = [entry["accuracy"] for entry in test_rounds]
     axes.plot(rounds, mean_class, marker="o", color=drawing.color("target"), label="test, mean class", zorder=3)
-    axes.plot(
-        rounds, [entry["accuracy"] for entry in test_rounds], ":", color=drawing.color("target"), label="test, overall"
-    )
+    axes.plot(rounds, overall, ":", color=drawing.color("target"), label="test, overall")
     validation = [(entry["round"] + 1, entry.get("val_mean_class_accuracy")) for entry in history]
     validation = [point for point in validation if point[1] is not None]
     if validation:
@@ -49,14 +49,15 @@ def loss_by_step(history: Sequence[Mapping[str, Any]]) -> matplotlib.figure.Figu
         steps, losses, ends = joined_curve(curves, name)
         if len(steps):
             steps, losses = averaged(steps, MAX_POINTS), averaged(losses, MAX_POINTS)
-            axes.plot(steps, losses, color=drawing.series_color(name, number), lw=1.3, label=name)
+            color = name if name in drawing.PALETTE else _FURTHER_COLORS[number % len(_FURTHER_COLORS)]
+            axes.plot(steps, losses, color=drawing.color(color), lw=1.3, label=name)
     for end in ends:
         axes.axvline(end, color=drawing.color("hairline"), lw=0.8, zorder=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(nbins=6, integer=True))
-    axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     drawing.legend_above(figure, axes)
     return figure
 
@@ -94,7 +95,7 @@ def reach_by_round(history: Sequence[Mapping[str, Any]]) -> matplotlib.figure.Fi
     if len(rounds) <= 7:
         axes.bar_label(bars, fmt="{:,.0f}", padding=2, size=8.5)
     axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(nbins=5, integer=True))
-    axes.yaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.margins(y=0.12)
     drawing.number_rounds(axes, rounds)
     return figure

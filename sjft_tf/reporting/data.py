@@ -34,92 +34,56 @@ class GalleryRow(NamedTuple):
 
 
 class Borrowing(NamedTuple):
-    """Who is borrowed from, with K of the last round. `sjft_tf.retrieval.borrowing` has the functions for these numbers.
+    """Who is borrowed from, with K of the last round. `sjft_tf.retrieval.borrowing` has the functions for these numbers."""
 
-    Attributes:
-        occurrences: `[n_source]` int, the target images that have a source image within their first K.
-        skewness: that of `occurrences`.
-        never_by_chance: the share of source images that random lists of the same K would leave out, in 0..1.
-        skewness_by_chance: the skewness of occurrences in random lists of the same K.
-        class_names: `[C]` names of the source's classes that have images.
-        class_shares: `[C]` float, the share of a class in all pairs of a target image and a source image within its
-            first K.
-        class_expected: `[C]` float above 0, its share of the source images.
-        hubs: the source images of most occurrences, most first; about eight fill a row of the page.
-    """
-
-    occurrences: np.ndarray
-    skewness: float
-    never_by_chance: float
-    skewness_by_chance: float
-    class_names: Sequence[str]
-    class_shares: np.ndarray
-    class_expected: np.ndarray
-    hubs: Sequence[Shot] = ()
+    occurrences: np.ndarray  # `[n_source]` int, the target images that have a source image within their first K
+    skewness: float  # of `occurrences`
+    never_by_chance: float  # share of source images that random lists of the same K would leave out, in 0..1
+    skewness_by_chance: float  # of occurrences in random lists of the same K
+    class_names: Sequence[str]  # `[C]`, of the source's classes that have images
+    class_shares: np.ndarray  # `[C]` float, of a class in all pairs of a target image and a source image in its first K
+    class_expected: np.ndarray  # `[C]` float above 0, the share of a class in the source images
+    hubs: Sequence[Shot] = ()  # the source images of most occurrences, most first; about eight fill a row of the page
 
 
 @dataclasses.dataclass(frozen=True)
 class ReportData:
     """Everything that `write_report` shows. What a run does not have is left empty, and its section is left out.
 
-    Attributes:
-        name: the run's name.
-        mode: how source images were chosen, one of `sjft_tf.selection.MODES`.
-        domains: summaries under the keys "target" and, where there is one, "validation", "test", "source".
-        history: the objects of `history.jsonl`, one a round, in order; there rounds count from 0, on the page from 1.
-            Of the optional keys, "warnings" is a list of sentences and "gradients" has the norms of both losses'
-            gradients on the trunk, "target" and "source", and their "cosine".
-        rounds_planned: how many rounds are to be trained; more than there are in `history` make a page of a run in
-            training. None: training is over.
-        counts_per_round: K of every target image in each round, `[n_target]` int.
-        entropies_per_round: Eq. (2) in nats after each round, `[n_target]` float.
-        correct_per_round: whether the top class was the label after each round, `[n_target]` bool.
-        delta: entropy in nats from which a correct image counts as uncertain.
-        test_rounds: `{"round", "mean_class_accuracy", "accuracy"}` on the test domain, one a round, in order.
-        test_view: how test images were seen: "center", "flip", "ten" or "multiscale".
-        ece: expected calibration error on the test domain, in 0..1.
-        reliability: `{"low", "high", "n", "confidence", "accuracy"}` of the same answers, one a bin of confidence, in
-            order; the last two are None in empty bins.
-        best_round: the round, from 0, after which validation accuracy was highest; None without validation.
-        exported_round: the round, from 0, whose model is exported and whose answers `ece`, `reliability` and `confusion`
-            describe; None: the last one.
-        class_names: names of the target's classes, `[C]`.
-        confusion: test images by true class (row) and predicted class (column), `[C, C]` int.
-        semantic: whether images were compared by feature vectors, and not by low-level statistics.
-        gallery: some target images with neighbors; six to ten keep the page small.
-        borrowing: who is borrowed from in the last round.
-        certificate: what an approximate search found, as in `retrieval.json`; None where the search was exact.
-        specificity: how much the lists of different target images have in common, in sentences.
-        seconds: wall time by stage, in the order of the stages.
-        config: the resolved configuration as YAML.
-        versions: version by package.
+    Rounds count from 0 here, on the page from 1.
     """
 
-    name: str
-    mode: str
-    domains: Mapping[str, DomainSummary]
+    name: str  # of the run
+    mode: str  # how source images were chosen, one of `sjft_tf.selection.MODES`
+    domains: Mapping[str, DomainSummary]  # by "target" and, where there is one, "validation", "test", "source"
+    # The objects of `history.jsonl`, one a round, in order. Of the optional keys, "warnings" is a list of sentences and
+    # "gradients" has the norms of both losses' gradients on the trunk, "target" and "source", and their "cosine".
     history: Sequence[Mapping[str, Any]] = ()
-    rounds_planned: int | None = None
-    counts_per_round: Sequence[np.ndarray] = ()
-    entropies_per_round: Sequence[np.ndarray] = ()
-    correct_per_round: Sequence[np.ndarray] = ()
-    delta: float = 0.1
+    rounds_planned: int | None = None  # more than `history` has: the run is in training; None: training is over
+    counts_per_round: Sequence[np.ndarray] = ()  # K of every target image in each round, `[n_target]` int
+    entropies_per_round: Sequence[np.ndarray] = ()  # Eq. (2) in nats after each round, `[n_target]` float
+    correct_per_round: Sequence[np.ndarray] = ()  # whether the top class was the label after it, `[n_target]` bool
+    delta: float = 0.1  # nats; a correct image of this entropy or more counts as uncertain
+    # `{"round", "mean_class_accuracy", "accuracy"}` on the test domain, one a round, in order
     test_rounds: Sequence[Mapping[str, Any]] = ()
-    test_view: str = "center"
-    ece: float | None = None
+    test_view: str = "center"  # how test images were seen: "center", "flip", "ten" or "multiscale"
+    ece: float | None = None  # expected calibration error on the test domain, in 0..1
+    # `{"low", "high", "n", "confidence", "accuracy"}` of the same answers, one a bin of confidence, in order; the last
+    # two are None in empty bins
     reliability: Sequence[Mapping[str, Any]] = ()
-    best_round: int | None = None
+    best_round: int | None = None  # after which validation accuracy was highest; None without validation
+    # The round whose model is exported and whose answers `ece`, `reliability` and `confusion` describe; None: the last.
     exported_round: int | None = None
-    class_names: Sequence[str] = ()
-    confusion: np.ndarray | None = None
-    semantic: bool = False
-    gallery: Sequence[GalleryRow] = ()
-    borrowing: Borrowing | None = None
-    certificate: Mapping[str, Any] | None = None
-    specificity: str = ""
-    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    config: str = ""
-    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    class_names: Sequence[str] = ()  # of the target, `[C]`
+    confusion: np.ndarray | None = None  # test images by true class (row) and predicted class (column), `[C, C]` int
+    semantic: bool = False  # whether images were compared by feature vectors, and not by low-level statistics
+    gallery: Sequence[GalleryRow] = ()  # some target images with neighbors; six to ten keep the page small
+    borrowing: Borrowing | None = None  # in the last round
+    certificate: Mapping[str, Any] | None = None  # of an approximate search, as in `retrieval.json`; else None
+    specificity: str = ""  # how much the lists of different target images have in common, in sentences
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)  # wall time by stage, in their order
+    config: str = ""  # the resolved configuration as YAML
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)  # by package
 
     @property
     def in_training(self) -> bool:

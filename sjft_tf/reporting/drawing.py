@@ -43,19 +43,11 @@ _STYLE: dict[Any, Any] = {
     "font.size": 9.0,
     "text.parse_math": False,
     "text.color": PALETTE["ink"][0],
-    "axes.edgecolor": PALETTE["hairline"][0],
-    "axes.labelcolor": PALETTE["muted"][0],
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
+    **dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), PALETTE["muted"][0]),
+    **dict.fromkeys(("axes.edgecolor", "grid.color", "xtick.color", "ytick.color"), PALETTE["hairline"][0]),
+    **dict.fromkeys(("axes.linewidth", "grid.linewidth"), 0.8),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.spines.left"), False),
     "axes.axisbelow": True,
-    "grid.color": PALETTE["hairline"][0],
-    "grid.linewidth": 0.8,
-    "xtick.color": PALETTE["hairline"][0],
-    "xtick.labelcolor": PALETTE["muted"][0],
-    "ytick.color": PALETTE["hairline"][0],
-    "ytick.labelcolor": PALETTE["muted"][0],
     "ytick.major.size": 0.0,
     "legend.frameon": False,
     "legend.handlelength": 1.2,
@@ -79,12 +71,6 @@ def figure_style() -> Iterator[None]:
 def color(name: str) -> str:
     """The light color of that name."""
     return PALETTE[name][0]
-
-
-def series_color(name: str, number: int) -> str:
-    """The light color of a series: its own where the palette has one of its name, else the `number`-th of some others."""
-    others = ("settled", "uncertain", "wrong", "muted")
-    return color(name if name in PALETTE else others[number % len(others)])
 
 
 def label(text: str, width: int) -> str:

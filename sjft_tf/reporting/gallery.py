@@ -31,10 +31,7 @@ def shown_ranks(rows: Sequence[GalleryRow]) -> list[int]:
 def neighbor_picture(path: str | os.PathLike, rows: Sequence[GalleryRow]) -> None:
     """Write a PNG with one target image a row and beside it its neighbors with class name and divergence.
 
-    Args:
-        path: the file.
-        rows: target images with neighbors; `RANKS` are those of the paper's Figure 2. A rank that a row lacks stays
-            empty.
+    A rank that a row lacks, but another has, stays empty.
 
     Raises:
         InputError: there are no rows, or the file cannot be written.
@@ -42,16 +39,15 @@ def neighbor_picture(path: str | os.PathLike, rows: Sequence[GalleryRow]) -> Non
     if not rows:
         raise InputError("the neighbor picture has no rows; it needs one target image or more")
     with drawing.figure_style(), files.replacing(path) as file:
-        _draw(rows, shown_ranks(rows)).savefig(file, format="png", dpi=_DPI, facecolor="white")
+        _draw(rows).savefig(file, format="png", dpi=_DPI, facecolor="white")
 
 
-def _draw(rows: Sequence[GalleryRow], ranks: Sequence[int]) -> matplotlib.figure.Figure:
+def _draw(rows: Sequence[GalleryRow]) -> matplotlib.figure.Figure:
+    ranks = shown_ranks(rows)
     width, height = _MARGIN + _CELL * (1 + len(ranks)), _TOP + (_CELL + _TEXT) * len(rows)
     figure = matplotlib.figure.Figure(figsize=(width, height))
-    lefts = [
-        _MARGIN - 0.1,
-        *(_MARGIN + _CELL * (1 + column) for column in range(len(ranks))),
-    ]  # the target stands apart
+    lefts = _MARGIN + _CELL * np.arange(1 + len(ranks))
+    lefts[0] -= 0.1  # the target stands apart
     for left, title in zip(lefts, ["target", *map(ordinal, ranks)], strict=True):
         place = ((left + _IMAGE / 2) / width, 1 - 0.24 / height)
         figure.text(*place, title, ha="center", va="center", size=9.5, weight="bold")

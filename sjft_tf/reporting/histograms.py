@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import matplotlib.figure
-import matplotlib.patches
 import matplotlib.ticker
 import numpy as np
 
@@ -28,7 +27,7 @@ def counts_histogram(counts_per_round: Sequence[np.ndarray]) -> matplotlib.figur
         axes.annotate(f"mean {counts.mean():,.0f}", (1, 0.86), xycoords="axes fraction", ha="right", va="top", size=8.5)
     rows[-1].set_xlim(0, 1.03 * highest)
     rows[-1].set_xlabel("K, source neighbors in reach of a target image")
-    rows[-1].xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+    rows[-1].xaxis.set_major_formatter("{x:,.0f}")
     return figure
 
 
@@ -45,7 +44,8 @@ def entropy_histogram(
         uncertain = correct & (entropies >= delta)
         shown = np.clip(np.nan_to_num(entropies, nan=np.inf), edges[0], edges[-1])  # NaN where training diverged
         parts = [shown[~correct], shown[uncertain], shown[correct & ~uncertain]]
-        axes.hist(parts, list(edges), stacked=True, color=[drawing.color(name) for name in drawing.OUTCOMES])
+        colors = [drawing.color(name) for name in drawing.OUTCOMES]
+        axes.hist(parts, list(edges), stacked=True, color=colors, label=drawing.OUTCOMES)
         if delta > 0:
             axes.axvline(delta, color=drawing.color("ink"), lw=1, ls=(0, (3, 2)))
     if delta > 0:
@@ -56,8 +56,7 @@ def entropy_histogram(
     rows[-1].xaxis.set_major_formatter(lambda value, _: f"≤ {value:g}" if value <= floor else f"{value:g}")
     rows[-1].xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     rows[-1].set_xlabel("entropy, nats")
-    handles = [matplotlib.patches.Patch(color=drawing.color(name), label=name) for name in drawing.OUTCOMES]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
+    drawing.legend_above(figure, rows[0])
     return figure
 
 

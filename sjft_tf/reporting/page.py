@@ -9,10 +9,11 @@ import jinja2
 import matplotlib.figure
 
 from sjft_tf import files
-from sjft_tf.reporting import borrowing, calibration, confusion, curves, drawing, gallery, histograms, results, words
+from sjft_tf.reporting import answers, borrowing, curves, drawing, gallery, histograms, results, words
 from sjft_tf.reporting.data import ReportData
 
 _FILTERS = (words.counted, words.duration, words.number, words.ordinal, words.percent, words.recall)
+_MODULES = (answers, borrowing, drawing, gallery, results)
 
 
 def write_report(path: str | os.PathLike, data: ReportData) -> None:
@@ -20,10 +21,6 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
 
     The page needs no script and no network: its content security policy forbids both. It follows the reader's light or
     dark setting. The same data give the same bytes.
-
-    Args:
-        path: the file, by custom `report.html` in the run folder.
-        data: what to show; sections without data are left out.
 
     Raises:
         InputError: the file cannot be written.
@@ -35,25 +32,19 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
 
 @functools.cache
 def templates() -> jinja2.Environment:
-    """`report.html.j2`, and `prose.j2` with its sentences."""
+    """`report.html.j2`, and `prose.j2` with its sentences; both call `_FILTERS` and `_MODULES`."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sjft_tf", "reporting"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update((tool.__name__, tool) for tool in _FILTERS)
+    environment.globals.update((module.__name__.rpartition(".")[2], module) for module in _MODULES)
     return environment
 
 
 def rendered(data: ReportData, figures: Mapping[str, str]) -> str:
     """The page as HTML; `figures` are URIs by name."""
-    return (
-        templates()
-        .get_template("report.html.j2")
-        .render(
-            data=data, figures=figures, borrowing=borrowing, calibration=calibration, confusion=confusion,
-            drawing=drawing, gallery=gallery, results=results,
-        )
-    )  # fmt: skip
+    return templates().get_template("report.html.j2").render(data=data, figures=figures)
 
 
 def _figures(data: ReportData) -> Iterator[tuple[str, matplotlib.figure.Figure]]:
@@ -66,7 +57,7 @@ def _figures(data: ReportData) -> Iterator[tuple[str, matplotlib.figure.Figure]]
     if any(entry.get("gradients") for entry in data.history):
         yield "gradients", curves.gradients_by_round(data.history)
     if any(found["n"] for found in data.reliability):
-        yield "reliability", calibration.reliability_diagram(data.reliability)
+        yield "reliability", answers.reliability_diagram(data.reliability)
     if searched and data.counts_per_round:
         yield "counts", histograms.counts_histogram(data.counts_per_round)
     if data.correct_per_round:
@@ -81,7 +72,7 @@ def _figures(data: ReportData) -> Iterator[tuple[str, matplotlib.figure.Figure]]
         if len(data.borrowing.class_names) > 1:
             yield "borrowed", borrowing.class_bars(data.borrowing)
     if data.confusion is not None:
-        yield "confusion", confusion.confusion_picture(data.confusion, data.class_names)
+        yield "confusion", answers.confusion_picture(data.confusion, data.class_names)
 
 
 def _data_uri(svg: str) -> str:

@@ -1,6 +1,6 @@
 """Numbers as a reader says them, and names as a page can show them."""
 
-import unicodedata
+import re
 
 import rich.cells
 
@@ -63,7 +63,4 @@ def printable(text: str) -> str:
     These are control characters, lone surrogates, U+FFFE and U+FFFF. Class names are folder names, and a folder's name
     may hold almost any byte.
     """
-    unprintable = {
-        letter for letter in text if unicodedata.category(letter) in ("Cc", "Cs") or letter in "\ufffe\uffff"
-    }
-    return "".join("\N{REPLACEMENT CHARACTER}" if letter in unprintable else letter for letter in text)
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text)

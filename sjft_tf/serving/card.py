@@ -27,12 +27,7 @@ class Card(TypedDict, total=False):
 
 
 def model_card(class_names: Sequence[str], image_size: int, card: Card) -> str:
-    """The Markdown text of a model card.
-
-    Args:
-        class_names: in the order of the probabilities.
-        image_size: side, in pixels, of the square that the model sees.
-        card: what is known beyond that.
+    """The Markdown text of a model card; `image_size` is the side, in pixels, of the square that the model sees.
 
     Raises:
         InputError: `card` has an unknown key.

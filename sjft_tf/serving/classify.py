@@ -15,7 +15,11 @@ def classify(model: pathlib.Path, images: Sequence[pathlib.Path], top: int) -> l
         InputError: `model`, an exported model's folder or the run folder around it, holds none, or an image file cannot
             be read.
     """
-    answer = _signature(model)(image_bytes=tf.constant([_read(path) for path in images]))
+    exports = [folder for folder in (model, model / "export") if (folder / "saved_model" / "1").exists()]
+    if not exports:
+        raise InputError(f"{model} holds no exported model; give a run folder or what `sjft-tf export` wrote")
+    exported = tf.saved_model.load(str(exports[0] / "saved_model" / "1"))  # its signatures live no longer than it does
+    answer = exported.signatures["serving_default"](image_bytes=tf.constant([_read(path) for path in images]))
     names, probabilities = answer["class_names"].numpy(), answer["probabilities"].numpy()
     lines = []
     for valid, row_names, row in zip(answer["valid"].numpy(), names, probabilities, strict=True):
@@ -23,17 +27,6 @@ def classify(model: pathlib.Path, images: Sequence[pathlib.Path], top: int) -> l
         line = ", ".join(f"{row_names[i].decode()} {row[i]:.1%}" for i in best)
         lines.append(line if valid else "not an image that can be read")
     return lines
-
-
-def _signature(model: pathlib.Path) -> tf.types.experimental.ConcreteFunction:
-    for folder in (model / "saved_model" / "1", model / "export" / "saved_model" / "1"):
-        if folder.exists():
-            # The signature lives as long as the object that was loaded.
-            loaded = tf.saved_model.load(str(folder))
-            signature = loaded.signatures["serving_default"]
-            signature.keep_alive = loaded
-            return signature
-    raise InputError(f"{model} holds no exported model; give a run folder or the folder that `sjft-tf export` wrote")
 
 
 def _read(path: pathlib.Path) -> bytes:

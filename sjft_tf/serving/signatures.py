@@ -1,16 +1,16 @@
 """The SavedModel: decoding, resizing, classifying and naming as one TensorFlow graph, without Keras and `sjft_tf`."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 
 from sjft_tf.images import center_view, try_views
-from sjft_tf.serving.warmup import write_warmup_requests
 
 BYTES_SIGNATURE = "serving_default"
 IMAGES_SIGNATURE = "images"
+MODEL_NAME = "default"  # the server's own default; it does not look at the name of a warm-up request
 
 
 def write_saved_model(model: keras.Model, version: pathlib.Path, class_names: Sequence[str]) -> None:
@@ -21,10 +21,7 @@ def write_saved_model(model: keras.Model, version: pathlib.Path, class_names: Se
     `valid` `[N]`. What is no image does not fail the request: its row alone has `valid` false, `top_class` "" and all
     probabilities 0.
 
-    Args:
-        model: `[N, S, S, 3]` float32 in 0..255 to probabilities `[N, C]` float32.
-        version: folder to make; it must not exist.
-        class_names: C names in the order of the probabilities.
+    `model` and `class_names` are as in `export_probabilities`; the folder `version` must not exist.
     """
     side = model.input_shape[1]
 
@@ -60,3 +57,30 @@ def _answers(probabilities: tf.Tensor, valid: tf.Tensor, class_names: Sequence[s
         "top_class": tf.where(valid, tf.gather(names, tf.argmax(probabilities, axis=-1)), ""),
         "valid": valid,
     }
+
+
+def write_warmup_requests(version: pathlib.Path, requests: Mapping[str, Mapping[str, bytes]]) -> None:
+    """Write the requests that TensorFlow Serving sends itself before it reports a version as ready, one a signature.
+
+    The records are `tensorflow.serving.PredictionLog` messages. Their Python package pins another TensorFlow, so they are
+    put together here: every field on the way is length-delimited, and a message is the fields it holds, end to end.
+    `requests` holds, by signature name, its inputs by name, each a serialized `TensorProto`.
+    """
+    path = version / "assets.extra" / "tf_serving_warmup_requests"
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in requests.items():
+            model_spec = _field(1, MODEL_NAME.encode()) + _field(3, signature.encode())
+            entries = [_field(1, name.encode()) + _field(2, tensor) for name, tensor in inputs.items()]
+            predict_request = _field(1, model_spec) + b"".join(_field(2, entry) for entry in entries)
+            predict_log = _field(1, predict_request)
+            writer.write(_field(6, predict_log))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A length-delimited protobuf field: the number (below 16) and wire type 2, the length as a varint, the content."""
+    length, varint = len(content), bytearray()
+    while length > 0x7F:
+        varint.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes([number << 3 | 2, *varint, length]) + content

@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from sjft_tf.descriptors.alexnet import alexnet_responses
 from sjft_tf.errors import InputError
-from sjft_tf.models.weights import AlexNetWeights
-from sjft_tf.models.weights.alexnet import KERNEL_SHAPES
+from sjft_tf.models.weights.alexnet import KERNEL_SHAPES, AlexNetWeights
 
 
 def draw_weights(layout, last="conv5", seed=0):

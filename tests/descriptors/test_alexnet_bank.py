@@ -12,8 +12,7 @@ import tensorflow as tf
 from sjft_tf.descriptors import AlexNetBank, HistogramDescriber, fit_bin_edges
 from sjft_tf.descriptors.alexnet import alexnet_responses
 from sjft_tf.errors import InputError
-from sjft_tf.models.weights import AlexNetWeights, save_alexnet_weights
-from sjft_tf.models.weights.alexnet import KERNEL_SHAPES
+from sjft_tf.models.weights.alexnet import KERNEL_SHAPES, AlexNetWeights, save_alexnet_weights
 
 SIZE = 64
 SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "train_alexnet_bank.py"

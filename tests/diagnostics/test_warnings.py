@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from sjft_tf.diagnostics.setting import Setting
-from sjft_tf.diagnostics.warnings import warnings
+from sjft_tf.diagnostics import Setting, warnings
 
 N, CLASSES, SOURCE_CLASSES = 1000, 100, 200
 USUAL = Setting(

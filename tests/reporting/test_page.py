@@ -11,7 +11,8 @@ import PIL.Image
 import pytest
 
 from sjft_tf.errors import InputError
-from sjft_tf.reporting import worst_classes, write_report
+from sjft_tf.reporting import write_report
+from sjft_tf.reporting.results import worst_classes
 from sjft_tf.reporting.words import percent
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}

@@ -3,7 +3,7 @@
 import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from sjft_tf.serving.warmup import write_warmup_requests
+from sjft_tf.serving.signatures import write_warmup_requests
 
 # A request to the model "default", signature "serving_default", with image_bytes = make_tensor_proto([b"\xff\xd8"]), as
 # tensorflow-serving-api 2.19.1 serializes it.

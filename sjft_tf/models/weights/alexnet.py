@@ -60,7 +60,14 @@ class AlexNetWeights:
     biases: dict[str, np.ndarray]
 
     def __post_init__(self) -> None:
-        _check_names(self.layout, list(self.kernels), list(self.biases))
+        kernels, biases = list(self.kernels), list(self.biases)
+        if self.layout not in KERNEL_SHAPES:
+            raise InputError(f"the layout is {self.layout[:50]!r}; expected one of {', '.join(KERNEL_SHAPES)}")
+        if not kernels or kernels != list(KERNEL_SHAPES[self.layout])[: len(kernels)] or kernels != biases:
+            raise InputError(
+                f"there are kernels for {', '.join(kernels) or 'nothing'} and biases for {', '.join(biases) or 'nothing'}; "
+                "expected both from conv1 to any layer, none left out"
+            )
         for name, array in _named(self).items():
             _check_shape(self.layout, name, array.shape)
             if array.dtype != np.float32:
@@ -170,16 +177,6 @@ def _weights(layout: str, found: Mapping[str, list[Stored]], axes: tuple[int, ..
         kernels[layer] = np.ascontiguousarray(kernel.read().transpose(axes))
         biases[layer] = bias.read().reshape(-1)
     return AlexNetWeights(layout, kernels, biases)
-
-
-def _check_names(layout: str, kernels: list[str], biases: list[str]) -> None:
-    if layout not in KERNEL_SHAPES:
-        raise InputError(f"the layout is {layout[:50]!r}; expected one of {', '.join(KERNEL_SHAPES)}")
-    if not kernels or kernels != list(KERNEL_SHAPES[layout])[: len(kernels)] or kernels != biases:
-        raise InputError(
-            f"there are kernels for {', '.join(kernels) or 'nothing'} and biases for {', '.join(biases) or 'nothing'}; "
-            "expected both from conv1 to any layer, none left out"
-        )
 
 
 def _check_shape(layout: str, name: str, shape: tuple[int, ...]) -> None:

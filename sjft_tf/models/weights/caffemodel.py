@@ -4,7 +4,6 @@ The file is a protocol buffer. Field numbers are those of BVLC's `caffe.proto`. 
 `layers` (V1, to which the published AlexNet belongs) and `layer`. All other fields are skipped.
 """
 
-import functools
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -96,8 +95,4 @@ def _stored(fields: Fields, budget: Iterator[int]) -> Stored:
     if not is_shape(shape) or math.prod(shape) * np.dtype(dtype).itemsize != octets:
         count = octets // np.dtype(dtype).itemsize
         raise InputError(f"an array of it has {count} values, another number than its shape has")
-    return Stored(shape, functools.partial(_read, contents, dtype, shape))
-
-
-def _read(contents: Sequence[memoryview], dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    return as_float32(np.frombuffer(b"".join(contents), dtype).reshape(shape))
+    return Stored(shape, lambda: as_float32(np.frombuffer(b"".join(contents), dtype).reshape(shape)))

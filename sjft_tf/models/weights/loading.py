@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from sjft_tf.errors import InputError
+from sjft_tf.models.normalization import flat_layers
 from sjft_tf.models.weights.keras_files import read_weights, variables_by_layer
 
 LOGGER = logging.getLogger(__name__)
@@ -71,7 +72,9 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> WeightRepo
     for layer, arrays in filled.items():
         for variable, array in arrays.items():
             variables[layer][variable].assign(array.astype(variables[layer][variable].dtype))
-    _refresh_normalizations(model)
+    for inner in flat_layers(model):
+        if isinstance(inner, keras.layers.Normalization):
+            inner.finalize_state()  # it computes with a copy of its variables
     report = WeightReport(
         matched=tuple(filled),
         missing=tuple(layer for layer in variables if layer not in pairs),
@@ -119,12 +122,3 @@ def _described(arrays: Mapping[str, Any]) -> str:
 
 def _shortened(names: Sequence[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
-
-
-def _refresh_normalizations(model: keras.Model) -> None:
-    """Keras computes with a copy that a Normalization layer makes of its variables."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            _refresh_normalizations(layer)
-        elif isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()

@@ -78,17 +78,11 @@ class _Array:
         match state:
             case (int(), () | (1,), _DType(code="O" | "O4" | "O8"), _, [dict() as dictionary]):
                 self.dictionary = dictionary
-            case (
-                int(),
-                tuple() as shape,
-                _DType(code="f2" | "f4" | "f8") as kind,
-                fortran,
-                str() | bytes() as content,
-            ):
+            case (int(), tuple() as shape, _DType(code="f2" | "f4" | "f8") as kind, fortran, str() | bytes() as data):
                 dtype = np.dtype(kind.order + kind.code)
-                if not is_shape(shape) or len(content) != math.prod(shape) * dtype.itemsize:
+                if not is_shape(shape) or len(data) != math.prod(shape) * dtype.itemsize:
                     raise InputError("an array in its pickle has another length than its shape and type say")
-                self.stored = Stored(shape, functools.partial(_read, content, dtype, shape, bool(fortran)))
+                self.stored = Stored(shape, functools.partial(_read, data, dtype, shape, bool(fortran)))
             case _:
                 raise InputError("its pickle has an array that does not consist of numbers")
 

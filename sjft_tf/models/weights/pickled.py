@@ -26,11 +26,7 @@ Builder = Callable[..., Any]  # of the arguments in a call, or of a persistent i
 
 
 class Name:
-    """What stands for a function or class that a pickle names.
-
-    Attributes:
-        name: module and name, with a space between.
-    """
+    """What stands for a function or class that a pickle names; `name` is module and name, with a space between."""
 
     def __init__(self, name: str, builder: Builder | None) -> None:
         self.name, self._builder = name, builder

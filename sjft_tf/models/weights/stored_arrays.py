@@ -17,15 +17,10 @@ MAX_ENTRIES = 1000
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Stored:
-    """An array in a file.
+    """An array in a file."""
 
-    Attributes:
-        shape: as the file declares it.
-        read: makes the array, float32; raises `InputError` where the file does not hold what it declares.
-    """
-
-    shape: tuple[int, ...]
-    read: Callable[[], np.ndarray]
+    shape: tuple[int, ...]  # as the file declares it
+    read: Callable[[], np.ndarray]  # float32; raises `InputError` where the file does not hold what it declares
 
     def __setstate__(self, state: Any) -> None:
         """Refuses what a pickle would otherwise write over."""

@@ -73,7 +73,7 @@ def _read_zip(data: bytes) -> Any:
         return np.frombuffer(archive.read(f"{roots[0]}data/{key}"), ("<" if order == b"little" else ">") + kind)
 
     stream = io.BytesIO(archive.read(roots[0] + "data.pkl"))
-    return pickled.load(stream, _BUILDERS, lambda key: _Storage(*_checked(key), read))
+    return pickled.load(stream, _BUILDERS, lambda key: _storage(key, read))
 
 
 def _read_pickles(data: bytes) -> Any:
@@ -90,7 +90,7 @@ def _read_pickles(data: bytes) -> Any:
         return np.frombuffer(data, "<" + kind, elements, starts[key])
 
     def storage(key: Any) -> _Storage:
-        found = _Storage(*_checked(key), read)
+        found = _storage(key, read)
         return storages.setdefault(found.key, found)
 
     state = pickled.load(stream, _BUILDERS, storage)
@@ -103,13 +103,13 @@ def _read_pickles(data: bytes) -> Any:
     return state
 
 
-def _checked(key: Any) -> tuple[str, str, int]:
-    """Key, kind and elements in a persistent id; the older layout adds what views there are, None in practice."""
+def _storage(key: Any, read: Callable[[str, str, int], np.ndarray]) -> _Storage:
+    """The storage of a persistent id; the older layout adds what views there are, None in practice."""
     match key:
         case ("storage", Name(name=kind), str() as name, str(), int() as elements, *views) if kind in _KINDS:
             if elements < 0 or views not in ([], [None]):
                 raise ValueError("a storage of an unknown form")
-            return name, _KINDS[kind], elements
+            return _Storage(name, _KINDS[kind], elements, read)
     raise InputError("its pickle refers to something else than a storage of numbers")
 
 

@@ -3,17 +3,40 @@
 Every rule is a pure function of the rounds so far: a sentence where what it looks for is there, else None.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from sjft_tf.diagnostics.setting import Setting
-
 ENOUGH_SOURCE_IMAGES = 200_000  # in reach; Ge & Yu, section 3.3
 History = Sequence[Mapping[str, Any]]
 Counts = Sequence[np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """The sizes and options of a run that decide what is remarkable about its rounds."""
+
+    mode: str  # one of `sjft_tf.selection.MODES`
+    rounds: int  # to be trained in all
+    n_target: int  # images
+    n_target_classes: int
+    n_validation: int = 0  # images; 0 without that domain
+    n_source: int = 0  # images; 0 without a source
+    n_source_classes: int = 0
+    is_synthetic: bool = False  # of the source: advice on sizes of collections does not hold then
+    k0: int = 300
+    sigma0: int = 4
+    level_cap: int | None = None
+    max_k: int | None = None  # width of the neighbor table; None without one
+
+    @property
+    def cap(self) -> float:
+        """The largest K that there can be."""
+        width = math.inf if self.max_k is None else self.max_k
+        return width if self.level_cap is None else min(width, self.level_cap * self.k0)
 
 
 def warnings(history: History, setting: Setting, counts_per_round: Counts = ()) -> list[str]:
@@ -78,7 +101,7 @@ def _term_diverges(history: History, s: Setting, counts: Counts) -> str | None:
     return None
 
 
-def _rise(name: str, losses: Sequence[float], best: int) -> str:
+def _rise(name: str, losses: np.ndarray, best: int) -> str:
     return (
         f"the {name} loss rose from {losses[best]:.2f} in round {best + 1} to {losses[-1]:.2f} in round {len(losses)}"
     )
@@ -210,16 +233,12 @@ def _underfits(history: History, s: Setting, counts: Counts) -> str | None:
 
 def _end_loss(entry: Mapping[str, Any], head: str) -> float:
     """Mean loss of the last quarter of a round's curve; of the whole round where there is no curve."""
-    curve = [_number(loss) for loss in (entry.get("loss_curve") or {}).get(head) or ()]
-    return float(np.mean(curve[3 * len(curve) // 4 :])) if len(curve) > 3 else _number(entry.get(f"{head}_loss"))
+    curve = np.array((entry.get("loss_curve") or {}).get(head) or (), float)
+    return float(curve[3 * len(curve) // 4 :].mean() if len(curve) > 3 else _series([entry], f"{head}_loss")[0])
 
 
-def _series(history: History, name: str) -> list[float]:
-    return [_number(entry.get(name)) for entry in history]
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def _series(history: History, name: str) -> np.ndarray:
+    return np.array([entry.get(name) for entry in history], float)  # NaN where JSON had to drop one
 
 
 RULES: tuple[Callable[[History, Setting, Counts], str | None], ...] = (

@@ -48,7 +48,7 @@ def test_all_runs_of_a_study_share_one_neighbor_table(studied):
     assert "search" not in stages and "train" in stages
 
 
-def test_more_seeds_go_on_from_the_runs_that_are_there(studied, sjft):
+def test_more_seeds_resume_from_the_runs_that_are_there(studied, sjft):
     out, _, arguments = studied
     weights = out / "selective-seed-4/checkpoints/round-0.weights.h5"
     before = weights.stat().st_mtime_ns

@@ -10,16 +10,16 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sjft_tf import images
+import sjft_tf.images
 from sjft_tf.images import MAX_PIXELS, WindowedImage
 
-in_graph = tf.function(images.decode, input_signature=[tf.TensorSpec((), tf.string)])
-in_dataset = tf.function(functools.partial(images.decode, in_model=False), [tf.TensorSpec((), tf.string)])
+in_graph = tf.function(sjft_tf.images.decode, input_signature=[tf.TensorSpec((), tf.string)])
+in_dataset = tf.function(functools.partial(sjft_tf.images.decode, in_model=False), [tf.TensorSpec((), tf.string)])
 
 
 def decode(encoded):
     """The image by ops one by one, which must be that of a saved graph and that of a dataset."""
-    image = images.decode(encoded).numpy()
+    image = sjft_tf.images.decode(encoded).numpy()
     np.testing.assert_array_equal(in_graph(encoded), image)
     np.testing.assert_array_equal(in_dataset(encoded), image)
     return image
@@ -254,7 +254,7 @@ def test_one_graph_decodes_all_formats_in_a_map_and_from_disk(picture, encode, p
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
     def decode_all(files):
-        return tf.map_fn(images.decode, files, fn_output_signature=tf.TensorSpec((None, None, 3), tf.uint8))
+        return tf.map_fn(sjft_tf.images.decode, files, fn_output_signature=tf.TensorSpec((None, None, 3), tf.uint8))
 
     np.testing.assert_array_equal(decode_all(encoded), expected)
     module = tf.Module()
@@ -280,7 +280,9 @@ def test_broken_files_are_refused(broken):
         "WebP of 16383 x 16383",
     ],
 )
-@pytest.mark.parametrize("decode", [images.decode, in_graph, in_dataset], ids=["one by one", "in graph", "in dataset"])
+@pytest.mark.parametrize(
+    "decode", [sjft_tf.images.decode, in_graph, in_dataset], ids=["one by one", "in graph", "in dataset"]
+)
 def test_a_bomb_is_refused_for_what_its_header_says(broken, what, decode):
     with pytest.raises(tf.errors.InvalidArgumentError, match="its header says"):
         decode(broken[what])
@@ -292,7 +294,7 @@ def test_a_dataset_decodes_every_kind_of_file_side_by_side(picture, encode):
     files = [encode(picture, options.pop("format"), **options) for options in kinds]
     dataset = tf.data.Dataset.from_tensor_slices(files * 20).map(in_dataset, num_parallel_calls=16)
     for row, image in enumerate(dataset):
-        np.testing.assert_array_equal(image, images.decode(files[row % len(files)]))
+        np.testing.assert_array_equal(image, sjft_tf.images.decode(files[row % len(files)]))
 
 
 def test_the_pixel_limit_is_the_number_that_it_says(png):

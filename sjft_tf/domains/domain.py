@@ -57,7 +57,7 @@ def image_batches(
     indices = np.arange(len(domain)) if indices is None else np.asarray(indices)
     dataset = tf.data.Dataset.from_tensor_slices(indices.astype(np.int64)).batch(batch_size)
     dataset = dataset.map(lambda batch: read_encoded(domain, batch)).prefetch(2).unbatch()
-    dataset = dataset.map(lambda encoded: view(decode(encoded)), num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(lambda encoded: view(decode(encoded, in_model=False)), num_parallel_calls=tf.data.AUTOTUNE)
     n_batches = -(-len(indices) // batch_size)
     return dataset.batch(batch_size).apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
 

@@ -7,21 +7,22 @@ composed, as Pillow's `convert("RGB")` does; of 16 bits the upper 8 are kept.
 import functools
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from sjft_tf.images.bmp import decode_bmp
-from sjft_tf.images.exif import jpeg_orientation, png_orientation, upright, webp_orientation
+from sjft_tf.images.exif import PNG_EXIF, jpeg_orientation, png_orientation, upright, webp_orientation
 from sjft_tf.images.gif import decode_gif
-from sjft_tf.images.octets import MAX_PIXELS, big_endian, is_at, not_inlined, octets, required, within_limit
+from sjft_tf.images.octets import MAX_PIXELS, big_endian, holds, is_at, not_inlined, octets, required, within_limit
 from sjft_tf.images.webp import decode_webp, is_webp
 
-_JPEG = b"\xff\xd8\xff"
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG"
 _SCAN = b"\xff\xda\x00"  # the start of a JPEG's scan, of which a progressive one has about ten
 _MAX_SCANS, _MAX_SCANNED = 1000, 16 * MAX_PIXELS  # the latter: of their pixels in all
 _CHROMA_REACH = 2  # columns beyond a window on which its colors depend, where a JPEG holds them at half the resolution
 
 
-def decode(encoded: tf.Tensor) -> tf.Tensor:
+def decode(encoded: tf.Tensor, *, in_model: bool = True) -> tf.Tensor:
     """The image in a JPEG, PNG, GIF, BMP or WebP file, upright by its EXIF, if it has any, and in color.
 
     JPEG may be gray, YCbCr or CMYK, baseline or progressive; PNG of any depth, with palette, alpha or interlacing; of
@@ -29,6 +30,8 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
     Args:
         encoded: scalar string, the bytes of the file; its format is told from them.
+        in_model: whether the ops must be such as a SavedModel can hold. If not, as in a dataset, Python decodes rare kinds:
+            each iterator of a dataset makes its ops ready, which would take half a second for those of all formats.
 
     Returns:
         `[h, w, 3]` uint8.
@@ -37,7 +40,8 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: the bytes are no such image, break off, are damaged where the format can tell
             (PNG has checksums; JPEG's coefficients have none), claim more than `MAX_PIXELS`, or have scans beyond reason.
     """
-    image = tf.cond(_is_common(encoded), lambda: _decode_jpeg(encoded), lambda: _decode_any(encoded))
+    others = _decode_any if in_model else _decode_png_or_rare
+    image = tf.cond(_is_common(encoded), lambda: _decode_jpeg(encoded), lambda: others(encoded))
     return tf.ensure_shape(image, (None, None, 3))
 
 
@@ -45,7 +49,7 @@ class WindowedImage:
     """An encoded image of which no more is decoded than is asked for, as far as its format allows.
 
     Of an upright JPEG the window alone is made, rows above it being read over, and those below not read; everything else
-    is decoded whole, once, and then cut. So damage below a JPEG's window goes unnoticed.
+    is decoded whole, once, and then cut. So damage below a JPEG's window goes unnoticed. For datasets, see `decode`.
 
     Args:
         encoded: scalar string, as for `decode`, which says what is refused.
@@ -72,7 +76,7 @@ class WindowedImage:
         return tf.ensure_shape(part, (None, None, 3))
 
     def _decode(self) -> tuple[tf.Tensor, tf.Tensor]:
-        image = tf.ensure_shape(_decode_any(self._encoded), (None, None, 3))
+        image = tf.ensure_shape(_decode_png_or_rare(self._encoded), (None, None, 3))
         return tf.shape(image)[:2], image
 
 
@@ -136,10 +140,23 @@ def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.T
     return tf.slice(wider, (0, left - first, 0), (height, width, 3))
 
 
-# Together these ops cost more than decoding a small JPEG; and a data set without a format makes none of its ops ready.
+def _decode_png_or_rare(encoded: tf.Tensor) -> tf.Tensor:
+    is_plain = is_at(encoded, 0, _PNG) & ~holds(encoded, PNG_EXIF)
+    by_python = functools.partial(tf.numpy_function, _decode_by_python, [encoded], tf.uint8, stateful=False)
+    return tf.cond(is_plain, lambda: _decode_png(encoded), by_python)
+
+
+def _decode_by_python(encoded: bytes) -> np.ndarray:
+    try:
+        return np.asarray(_decode_any(tf.constant(encoded)))
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(error.message) from error  # the same error again, as TensorFlow takes those of Python
+
+
+# Together these ops cost more than decoding a small JPEG.
 @not_inlined
 def _decode_any(encoded: tf.Tensor) -> tf.Tensor:
-    is_kind = [*(is_at(encoded, 0, magic) for magic in (_JPEG, b"\x89PNG", b"GIF8", b"BM")), is_webp(encoded), True]
+    is_kind = [*(is_at(encoded, 0, magic) for magic in (_JPEG, _PNG, b"GIF8", b"BM")), is_webp(encoded), True]
     branches = [
         lambda file: upright(_decode_jpeg(file), jpeg_orientation(file)),
         lambda file: upright(_decode_png(file), png_orientation(file)),

@@ -15,6 +15,7 @@ _ENTRY = 12  # bytes of one entry of a TIFF directory
 _ENTRIES = 512  # how many are looked at; fewer than 30 lawful ones are below this one
 _SHORT, _LONG = 3, 4  # types of a TIFF entry
 _EXIF = b"Exif\0\0"
+PNG_EXIF = b"eXIf"  # the name of the chunk
 _OfPosition = Callable[[tf.Tensor], tf.Tensor]  # from a position in the file
 
 
@@ -25,7 +26,7 @@ def jpeg_orientation(encoded: tf.Tensor) -> tf.Tensor:
 
 def png_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The same of a PNG file, whose EXIF is in a chunk `eXIf`."""
-    return _in_chunks(encoded, b"eXIf", 4, lambda name: name + 12 + big_endian(octets(encoded, name - 4, 4)))
+    return _in_chunks(encoded, PNG_EXIF, 4, lambda name: name + 12 + big_endian(octets(encoded, name - 4, 4)))
 
 
 def webp_orientation(encoded: tf.Tensor) -> tf.Tensor:

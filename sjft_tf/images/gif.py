@@ -59,14 +59,14 @@ def _skip(encoded: tf.Tensor, position: tf.Tensor, is_data: bool) -> tuple[tf.Te
     def continues(position: tf.Tensor, in_data: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return in_data if is_data else in_data | (octets(encoded, position, 1)[0] == _EXTENSION)
 
-    def step(position: tf.Tensor, in_data: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def step(position: tf.Tensor, in_data: tf.Tensor, index: tf.Tensor) -> list[tf.Tensor]:
         first, label, _, flags, _, _, named = tf.unstack(octets(encoded, position, 7))
         is_control = ~in_data & (label == _CONTROL) & (flags % 2 == 1)
         ahead = raw[position : position + tf.where(in_data, MAX_STEPS * (first + 1), 0) : first + 1]
         alike = tf.cast(ahead, tf.int32) == first
         run = tf.argmin(tf.cast(tf.concat([alike, [False]], 0), tf.int32), output_type=tf.int32)
         behind = tf.where(first > 0, position + run * (first + 1), position + 1)
-        return tf.where(in_data, behind, position + 2), ~in_data | (first > 0), tf.where(is_control, named, index)
+        return [tf.where(in_data, behind, position + 2), ~in_data | (first > 0), tf.where(is_control, named, index)]
 
     begin = [tf.convert_to_tensor(position), tf.constant(is_data), tf.constant(0)]
     end, _, index = tf.while_loop(continues, step, begin, maximum_iterations=MAX_STEPS)

@@ -1,14 +1,26 @@
 """Numbers out of file headers, as TensorFlow ops that never fail: behind the end of the file all reads as zero."""
 
 import contextlib
+import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
-# The ops of a branch that is not taken cost time too, and a data set makes them ready, which costs it more than decoding a
-# hundred images, unless they are in a function that is not inlined.
-not_inlined = tf.function(
-    input_signature=[tf.TensorSpec((), tf.string)], autograph=False, experimental_attributes={"_noinline": True}
-)
+
+def not_inlined(function: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """In a graph a call of `function`, because the ops of a branch that is not taken cost time where they are inlined.
+
+    Outside of graphs the function itself: a thread of `tf.data` that waits for a graph in Python may wait for itself.
+    """
+    signature = [tf.TensorSpec((), tf.string)]
+    call = tf.function(function, signature, autograph=False, experimental_attributes={"_noinline": True})
+
+    @functools.wraps(function)
+    def either(encoded: tf.Tensor) -> tf.Tensor:
+        return function(encoded) if tf.executing_eagerly() else call(encoded)
+
+    return either
+
 
 MAX_PIXELS = 64_000_000
 """Pixels that a file may claim to have; above, it is taken for a decompression bomb and not decoded."""

@@ -110,7 +110,11 @@ def _whole_images(domain: Domain, sides: list[int], pixels: int) -> tf.data.Data
         dataset = tf.data.Dataset.range(len(domain)).batch(batch_size)
         dataset = dataset.map(lambda batch: (batch, read_encoded(domain, batch))).prefetch(1).unbatch()
         dataset = dataset.map(
-            lambda index, encoded: (side, index, resize_short_side(decode(encoded), tf.cast(side, tf.float64))),
+            lambda index, encoded: (
+                side,
+                index,
+                resize_short_side(decode(encoded, in_model=False), tf.cast(side, tf.float64)),
+            ),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
         return dataset.window(_WINDOW * batch_size).flat_map(

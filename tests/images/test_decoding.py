@@ -1,3 +1,4 @@
+import functools
 import io
 import struct
 
@@ -9,9 +10,19 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sjft_tf.images import MAX_PIXELS, WindowedImage, decode
+import sjft_tf.images
+from sjft_tf.images import MAX_PIXELS, WindowedImage
 
-in_graph = tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)])
+in_graph = tf.function(sjft_tf.images.decode, input_signature=[tf.TensorSpec((), tf.string)])
+in_dataset = tf.function(functools.partial(sjft_tf.images.decode, in_model=False), [tf.TensorSpec((), tf.string)])
+
+
+def decode(encoded):
+    """The image by ops one by one, which must be that of a saved graph and that of a dataset."""
+    image = sjft_tf.images.decode(encoded).numpy()
+    np.testing.assert_array_equal(in_graph(encoded), image)
+    np.testing.assert_array_equal(in_dataset(encoded), image)
+    return image
 
 
 def exif(number, order="<", before=b"", kind="H"):
@@ -39,7 +50,6 @@ def turned_by_pillow(encoded):
 def test_jpeg_equals_pillow_to_the_bit(picture, encode, pillow, mode, options):
     encoded = encode(picture.convert(mode), "JPEG", **options)
     np.testing.assert_array_equal(decode(encoded), pillow(encoded))
-    np.testing.assert_array_equal(in_graph(encoded), pillow(encoded))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P"])
@@ -47,7 +57,6 @@ def test_jpeg_equals_pillow_to_the_bit(picture, encode, pillow, mode, options):
 def test_lossless_formats_equal_pillow(picture, encode, pillow, mode, image_format):
     encoded = encode(picture.convert(mode), image_format)
     np.testing.assert_array_equal(decode(encoded), pillow(encoded))
-    np.testing.assert_array_equal(in_graph(encoded), pillow(encoded))
 
 
 @pytest.mark.parametrize("colors", [2, 4, 16])
@@ -151,7 +160,7 @@ def test_webp_equals_pillow_to_the_bit(picture, encode, pillow, rng, mode, optio
         encode(image, "WEBP", **options),
         encode(image, "WEBP", **options, icc_profile=b"a profile makes the header another one"),
     ):
-        np.testing.assert_array_equal(in_graph(encoded), pillow(encoded))
+        np.testing.assert_array_equal(decode(encoded), pillow(encoded))
 
 
 @pytest.mark.parametrize("number", range(10))
@@ -245,7 +254,7 @@ def test_one_graph_decodes_all_formats_in_a_map_and_from_disk(picture, encode, p
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
     def decode_all(files):
-        return tf.map_fn(decode, files, fn_output_signature=tf.TensorSpec((None, None, 3), tf.uint8))
+        return tf.map_fn(sjft_tf.images.decode, files, fn_output_signature=tf.TensorSpec((None, None, 3), tf.uint8))
 
     np.testing.assert_array_equal(decode_all(encoded), expected)
     module = tf.Module()
@@ -271,9 +280,21 @@ def test_broken_files_are_refused(broken):
         "WebP of 16383 x 16383",
     ],
 )
-def test_a_bomb_is_refused_for_what_its_header_says(broken, what):
+@pytest.mark.parametrize(
+    "decode", [sjft_tf.images.decode, in_graph, in_dataset], ids=["one by one", "in graph", "in dataset"]
+)
+def test_a_bomb_is_refused_for_what_its_header_says(broken, what, decode):
     with pytest.raises(tf.errors.InvalidArgumentError, match="its header says"):
         decode(broken[what])
+
+
+def test_a_dataset_decodes_every_kind_of_file_side_by_side(picture, encode):
+    kinds = [{"format": kind} for kind in ("PNG", "GIF", "BMP", "WEBP")]
+    kinds += [{"format": kind, "exif": exif(6)} for kind in ("JPEG", "PNG", "WEBP")]
+    files = [encode(picture, options.pop("format"), **options) for options in kinds]
+    dataset = tf.data.Dataset.from_tensor_slices(files * 20).map(in_dataset, num_parallel_calls=16)
+    for row, image in enumerate(dataset):
+        np.testing.assert_array_equal(image, sjft_tf.images.decode(files[row % len(files)]))
 
 
 def test_the_pixel_limit_is_the_number_that_it_says(png):

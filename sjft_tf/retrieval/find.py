@@ -21,7 +21,7 @@ from sjft_tf.retrieval.divergence import SMOOTHING, Smoothing
 from sjft_tf.retrieval.exact import Hubness, check_depth
 from sjft_tf.retrieval.measures import Divergence, check_smoothing, measure_for
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.streaming import SearchState, search_stream
+from sjft_tf.retrieval.streaming import search_stream
 
 _METHOD = "exact 3"  # to be changed when the same inputs give another table
 
@@ -101,7 +101,8 @@ def find_neighbors(
         depth=depth,
         hubness=hubness,
         memory_gb=memory_gb,
-        state=SearchState(path.with_suffix(".state"), key) if path else None,
+        state=path.with_suffix(".state") if path else None,
+        made_from=key,
         progress=_within(progress, 3 * len(target), images),
     ).of(target, source)
     if path is not None:

@@ -9,7 +9,7 @@ from sjft_tf.descriptors import FeatureExtractor, FilterBank
 from sjft_tf.errors import InputError
 from sjft_tf.retrieval.divergence import AUTHORS_EPSILON, SMOOTHING, Smoothing
 from sjft_tf.retrieval.lifting import DistanceLift, Lift, LogarithmLift
-from sjft_tf.retrieval.threads import Threads
+from sjft_tf.retrieval.threads import for_each_tile
 
 Divergence = Literal["kl", "hellinger"]
 _ROWS = 512  # images checked at a time
@@ -145,5 +145,4 @@ def _check_counts(counts: np.ndarray, side: str, pixels: np.ndarray) -> None:
         if part.dtype.kind == "i" and (part < 0).any():
             raise InputError(f"{side} descriptors have a negative count; a bin counts pixels")
 
-    with Threads() as threads:
-        threads.each(check, len(counts), rows=_ROWS)
+    for_each_tile(check, len(counts), rows=_ROWS)

@@ -14,8 +14,6 @@ from sjft_tf.training.callbacks.checkpoint import first_epoch
 from sjft_tf.training.checkpoint import build_variables
 from sjft_tf.training.dataset import Shard
 
-Step = Callable[[Iterator], None]
-
 
 def fit_workers(
     model: keras.Model,
@@ -63,7 +61,7 @@ def fit_workers(
     return model.history
 
 
-def step_function(model: keras.Model) -> Step:
+def step_function(model: keras.Model) -> Callable[[Iterator], None]:
     """A function of an iterator that takes one batch from it and makes one update, on every replica.
 
     It is traced once and serves all rounds; by XLA, if the model is compiled so. The running means of the metrics are

@@ -30,7 +30,7 @@ def test_rows_alternate_between_target_and_source_with_their_own_labels(target, 
     ]
     assert images.shape == (6, 16, 16, 3) and images.dtype == np.float32
     assert 0 <= images.min() and images.max() <= 255
-    expected = sample_batch(selection, 0, 0, 0, n_target=len(target), pairs=3)
+    expected = sample_batch(selection, 0, 0, 0, labels=target.labels, pairs=3)
     np.testing.assert_array_equal(labels["target"][::2], target.labels[expected.targets])
     np.testing.assert_array_equal(labels["source"][1::2], source.labels[expected.sources])
     assert weights["target"].tolist() == [1, 0] * 3 and weights["source"].tolist() == [0, 1] * 3

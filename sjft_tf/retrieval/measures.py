@@ -22,9 +22,8 @@ class HistogramMeasure:
     """Symmetric KL, Eq. (1), or squared Hellinger distance of `[n, D, bins]` histogram counts.
 
     Args:
-        channel_weights: `[D]` float, 1 / (channels in the channel's group).
+        channel_weights, smoothing: as in `symmetric_kl`.
         divergence: "kl", of `symmetric_kl`, or "hellinger", of `squared_hellinger`.
-        smoothing: as there.
 
     Raises:
         InputError: a value is out of range.
@@ -36,7 +35,13 @@ class HistogramMeasure:
 
     def __post_init__(self) -> None:
         check_smoothing(self.divergence, self.smoothing)
-        object.__setattr__(self, "channel_weights", np.asarray(self.channel_weights, np.float64))
+        weights, (least, most) = np.asarray(self.channel_weights, np.float64), _WEIGHTS
+        wrong = np.flatnonzero(~((weights >= least) & (weights <= most)))
+        if len(wrong):
+            raise InputError(
+                f"the weight of channel {wrong[0]} is {weights.flat[wrong[0]]}; it must be from {least:g} to {most:g}"
+            )
+        object.__setattr__(self, "channel_weights", weights)
 
     def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
         """Raise InputError unless the descriptors of a `side`, target or source, belong to the target's, `like`.
@@ -53,7 +58,10 @@ class HistogramMeasure:
                 f"{side} descriptors are {descriptors.dtype} {descriptors.shape}; expected uint16 "
                 "[images, channels, bins]"
             )
-        _check_weights(self.channel_weights, descriptors.shape[1])
+        if self.channel_weights.shape != descriptors.shape[1:2]:
+            raise InputError(
+                f"channel weights have shape {self.channel_weights.shape}; there are {descriptors.shape[1]} channels"
+            )
         _check_counts(descriptors, side, like[0].sum(axis=1, dtype=np.int64))
 
     def lift(self, targets: np.ndarray) -> Lift:
@@ -115,16 +123,6 @@ def check_smoothing(divergence: str, smoothing: Smoothing) -> None:
         raise InputError(
             f'smoothing is {smoothing!r}; it must be {zero}"authors", or a number of counts from {least:g} to {most:g}'
         )
-
-
-def _check_weights(channel_weights: np.ndarray, n_channels: int) -> None:
-    if channel_weights.shape != (n_channels,):
-        raise InputError(f"channel weights have shape {channel_weights.shape}; there are {n_channels} channels")
-    least, most = _WEIGHTS
-    wrong = np.flatnonzero(~((channel_weights >= least) & (channel_weights <= most)))
-    if len(wrong):
-        weight = channel_weights[wrong[0]]
-        raise InputError(f"the weight of channel {wrong[0]} is {weight}; it must be from {least:g} to {most:g}")
 
 
 def _check_counts(counts: np.ndarray, side: str, pixels: np.ndarray) -> None:

@@ -17,13 +17,7 @@ from sjft_tf.selection import Selection
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Saved:
-    """What a checkpoint holds.
-
-    Attributes:
-        round, step: `step` updates of round `round` (from 0) are done.
-        notes: the caller's, JSON.
-        state: of `training_state`.
-    """
+    """What a checkpoint holds: `step` updates of round `round` (from 0) are done; the caller's `notes`, JSON; the state."""
 
     round: int
     step: int
@@ -48,7 +42,7 @@ def save_checkpoint(path: str | os.PathLike[str], saved: Saved, *, made_from: st
 
     Args:
         path: an `.npz` file; folders are made.
-        saved: what it is to hold.
+        saved: what it is to hold, with the state from `training_state`.
         made_from: a hash of what the run depends on; `read_checkpoint` compares it.
 
     Raises:

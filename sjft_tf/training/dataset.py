@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -87,7 +87,7 @@ def joint_dataset(
     source = None if selection.mode == "none" else source
     shard = shard or Shard()
     terms = joint_terms(source=source is not None) if terms is None else tuple(terms)
-    check_at_least(1, steps=steps, iter_size=iter_size)
+    check_at_least(1, steps=steps, iter_size=iter_size, batch_size=batch_size)
     options = {"geometry": (geometry, GEOMETRIES), "target_sampling": (target_sampling, TARGET_SAMPLINGS)}
     for name, (value, known) in options.items():
         if value not in known:
@@ -123,27 +123,19 @@ def _sampled(
     """Each step's rows: index in their domain, whether that is the target, numbers; `[rows]`, of one worker."""
     share = slice(rows // shard.workers * shard.worker, rows // shard.workers * (shard.worker + 1))
 
-    def sample(round: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        batches = [draw(int(round), int(step) * iter_size + i) for i in range(iter_size)]
-        sides = [[batch.targets for batch in batches], [batch.sources for batch in batches]]
-        # [pairs, iter_size, domains], so that every iter_size-th pair belongs to one batch
-        indices = np.stack([np.stack(side, axis=1) for side in sides if side[0].size], axis=-1)
-        is_target = np.broadcast_to(np.arange(indices.shape[-1]) == 0, indices.shape)
-        numbers = np.stack([batch.numbers.reshape(len(indices), -1, NUMBERS) for batch in batches], axis=1)
-        return indices.reshape(rows)[share], is_target.reshape(rows)[share], numbers.reshape(rows, NUMBERS)[share]
+    def samples() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        round, first = selection.round, selection.first_step  # read when an iteration begins
+        for step in range(first, first + steps):
+            batches = [draw(round, step * iter_size + i) for i in range(iter_size)]
+            sides = [[batch.targets for batch in batches], [batch.sources for batch in batches]]
+            # [pairs, iter_size, domains], so that every iter_size-th pair belongs to one batch
+            indices = np.stack([np.stack(side, axis=1) for side in sides if side[0].size], axis=-1)
+            is_target = np.broadcast_to(np.arange(indices.shape[-1]) == 0, indices.shape)
+            numbers = np.stack([batch.numbers.reshape(len(indices), -1, NUMBERS) for batch in batches], axis=1)
+            yield indices.reshape(rows)[share], is_target.reshape(rows)[share], numbers.reshape(rows, NUMBERS)[share]
 
-    def sample_in_graph(place: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        parts = tf.numpy_function(sample, [place[0], place[1]], (tf.int32, tf.bool, tf.float32))
-        shapes = (None,), (None,), (None, NUMBERS)
-        return tuple(tf.ensure_shape(part, shape) for part, shape in zip(parts, shapes, strict=True))
-
-    def position(_: tf.Tensor) -> tf.Tensor:
-        held = tf.numpy_function(lambda: np.array([selection.round, selection.first_step]), [], tf.int64)
-        return tf.ensure_shape(held, (2,))
-
-    begin = tf.data.Dataset.from_tensors(0).map(position)  # read when an iteration begins
-    places = begin.flat_map(lambda first: tf.data.Dataset.range(steps).map(lambda number: first + [0, number]))
-    return places.map(sample_in_graph)
+    types = ((None,), tf.int32), ((None,), tf.bool), ((None, NUMBERS), tf.float32)
+    return tf.data.Dataset.from_generator(samples, output_signature=tuple(tf.TensorSpec(*each) for each in types))
 
 
 def _encoded_rows(
@@ -180,8 +172,6 @@ def check_split(name: str, batch_size: int, replicas: int) -> None:
 def _check_rows(
     target: Domain, source: Domain | None, selection: Selection, terms: Sequence[Term], batch_size: int, shard: Shard
 ) -> None:
-    if batch_size < 2 or batch_size % 2:
-        raise InputError(f"batch_size is {batch_size}; it must be even, half target and half source images")
     check_split("batch_size", batch_size, shard.workers * shard.replicas)
     if selection.mode != "none" and source is None:
         raise InputError(f"selection mode {selection.mode!r} draws source images, but source is None")

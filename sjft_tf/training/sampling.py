@@ -45,8 +45,7 @@ def sample_batch(
         seed, round, step: equal triples (and equal K) give equal batches, whatever was sampled before.
         labels: `[n_target]` int, classes of the target images.
         pairs: number of target images in a batch.
-        target_sampling: `uniform`: each pass over the target holds every image once; `level`: K / k0 times.
-        max_per_class: at most so many target images of one class, see `spread_classes`; None: any number.
+        target_sampling, max_per_class: as in `joint_dataset`; for the latter see `spread_classes`.
     """
     levels = selection.levels if target_sampling == "level" else None
     targets = target_indices(seed, round, step, n_target=len(labels), pairs=pairs, levels=levels)

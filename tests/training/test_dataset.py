@@ -141,7 +141,8 @@ def test_mode_none_sees_the_same_target_images_as_a_joint_run(target, source, ta
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch_size": 5}, "batch_size is 5; it must be even"),
+        ({"batch_size": 5}, "batch_size is 5, .* equal numbers of target and source images .* take a multiple of 2"),
+        ({"batch_size": 0}, "batch_size is 0; it must be 1 or more"),
         ({"batch_size": 10, "shard": Shard(0, 2, 2)}, "batch_size is 10, .* on 4 replicas; take a multiple of 8"),
         ({"iter_size": 0}, "iter_size is 0; it must be 1 or more"),
         ({"steps": 0}, "steps is 0; it must be 1 or more"),

@@ -77,9 +77,12 @@ def fit_embedding(targets: np.ndarray, sources: np.ndarray, lift: Lift, *, dimen
         products[:, rows], agreed[rows] = u @ v.T, v @ target_mean
         total += v.sum(axis=0, dtype=np.float64)
     source_mean = (total / len(sources)).astype(np.float32)
-    left, values, right = _singular(products - products.mean(axis=1, keepdims=True), dimensions)
-    left, right = left / np.sqrt(values), right / np.sqrt(values)
-    target_map = np.zeros((len(values), u.shape[1]))
+    products -= products.mean(axis=1, keepdims=True)
+    squares, left = np.linalg.eigh(products @ products.T)  # of the singular values, ascending
+    kept = min(dimensions, int((squares > squares[-1] * _FAINT**2).sum()))
+    values, left = np.sqrt(squares[::-1][:kept]), left[:, ::-1][:, :kept]
+    left, right = left / np.sqrt(values), products.T @ left / values / np.sqrt(values)
+    target_map = np.zeros((kept, u.shape[1]))
     for rows, v in _lifted_sources(sources, lift):
         target_map -= right[rows].T @ (v - source_mean)
     scale = np.sqrt(agreed.std() or 1)
@@ -92,15 +95,3 @@ def _lifted_sources(descriptors: np.ndarray, lift: Lift) -> Iterator[tuple[slice
         v = np.empty((rows.stop - rows.start, lift.depth), np.float32)
         lift_sources(descriptors[rows], lift, v)
         yield rows, v
-
-
-def _singular(matrix: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first singular vectors `[n, d]`, values `[d]`, and vectors `[m, d]` of a matrix `[n, m]`."""
-    if len(matrix) > matrix.shape[1]:
-        right, values, left = _singular(matrix.T, dimensions)
-        return left, values, right
-    squares, left = np.linalg.eigh(matrix @ matrix.T)
-    squares, left = squares[::-1], left[:, ::-1]
-    kept = min(dimensions, int((squares > squares[0] * _FAINT**2).sum()))
-    values, left = np.sqrt(squares[:kept]), left[:, :kept]
-    return left, values, matrix.T @ left / values

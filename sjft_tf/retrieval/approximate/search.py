@@ -17,7 +17,7 @@ from sjft_tf.retrieval.approximate.certificate import Certificate, mean_interval
 from sjft_tf.retrieval.approximate.embedding import fit_embedding
 from sjft_tf.retrieval.approximate.index import ScannIndex, index_bytes, leaves_for, scann_operations
 from sjft_tf.retrieval.approximate.rerank import near_each_other, rerank
-from sjft_tf.retrieval.exact import ExactSearch, check_depth
+from sjft_tf.retrieval.exact import ExactSearch
 from sjft_tf.retrieval.measures import Measure
 from sjft_tf.retrieval.neighbor_table import NeighborTable
 
@@ -56,9 +56,8 @@ class ScannSearch:
     """A source that is indexed for a target, with its recall measured.
 
     Args:
-        targets: `[n_target, ...]` descriptors.
+        targets, measure: as in `ExactSearch`.
         source: the images to search.
-        measure: by what descriptors are compared.
         depth: neighbors of each target image; no more than there are source images are found.
         dimensions: numbers of an embedded image, beside the common one.
         min_recall: what recall@depth must reach with a confidence of 95 %.
@@ -86,8 +85,7 @@ class ScannSearch:
         progress: Progress | None = None,
     ) -> None:
         scann_operations()  # before hours of describing
-        check_depth(depth)
-        check_at_least(1, dimensions=dimensions)
+        check_at_least(1, depth=depth, dimensions=dimensions)
         if not 0 <= min_recall < 1:
             raise InputError(f"min_recall is {min_recall}; it must be at least 0 and below 1")
         measure.check(targets, "target", targets)

@@ -80,9 +80,8 @@ def find_neighbors(
     if isinstance(bank, descriptors.FeatureExtractor):
         describer = descriptors.FeatureDescriber(bank, image_size=image_size)
     else:
-        fitting = _within(progress, 0, images)
         edges = descriptors.fit_bin_edges(
-            target, bank, image_size=image_size, bins=bins, binning=binning, progress=fitting
+            target, bank, image_size=image_size, bins=bins, binning=binning, progress=_within(progress, 0, images)
         )
         describer = descriptors.HistogramDescriber(bank, edges, image_size=image_size)
     targets = describer.describe(target, progress=_within(progress, 2 * len(target), images))

@@ -1,7 +1,7 @@
 """Which images step `s` of round `r` trains on: a pure function of (seed, round, step) and K."""
 
-import dataclasses
 import functools
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,7 @@ TARGET_SAMPLINGS = ("uniform", "level")
 NUMBERS = 16  # random numbers for the augmentation of a row
 
 
-@dataclasses.dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Indices and random numbers of one step.
 
     Attributes:

@@ -127,7 +127,7 @@ def main() -> None:
         spread={"speedup": spread},
         seconds={name: times.tolist() for name, times in seconds.items()},
         build_seconds=build_seconds,
-        certificate=search.certificate.config(),
+        certificate=dataclasses.asdict(search.certificate),
         dimensions=given.dimensions,
         curve=points,
         n_target=len(targets),

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from sjft_tf.retrieval import HistogramMeasure, search_exact, symmetric_kl
 from sjft_tf.retrieval.lifting import Lift, lift_sources, lift_targets
-from sjft_tf.retrieval.threads import Threads, tiles
+from sjft_tf.retrieval.threads import tiles
 
 DEPTH, TILE, MANY_TARGETS, MANY_TURNS = 850, 2048, 12_000, 2
 CHECKED = 30  # targets whose rows are compared with the float64 definition
@@ -25,9 +25,8 @@ CHECKED = 30  # targets whose rows are compared with the float64 definition
 def lifted(lift: Lift, targets: np.ndarray, sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vectors of both sides."""
     v = np.empty((len(sources), lift.depth), np.float32)
-    with Threads() as threads:
-        lift_sources(sources, lift, v, threads)
-        return lift_targets(targets, lift, threads), v
+    lift_sources(sources, lift, v)
+    return lift_targets(targets, lift), v
 
 
 def products(u: np.ndarray, v: np.ndarray) -> dict[str, object]:

@@ -19,7 +19,7 @@ from steps_of_training import Stopwatch, tiny_model
 
 from sjft_tf.selection import Selection
 from sjft_tf.training import Checkpoint, caffe_sgd, joint_dataset, joint_model
-from sjft_tf.training.checkpoint import build_variables, save_checkpoint, training_state
+from sjft_tf.training.checkpoint import Saved, build_variables, save_checkpoint, training_state
 
 EVERY, STEPS, BATCH = 200, 400, 32
 SMALL_EVERY, SMALL_STEPS, SMALL_BATCH = 2, 4, 4
@@ -40,7 +40,7 @@ def seconds_a_save(model: keras.Model, selection: Selection, path: pathlib.Path,
     seconds = []
     for step in range(times):
         start = time.perf_counter()
-        save_checkpoint(path, training_state(model, selection), round=0, step=step)
+        save_checkpoint(path, Saved(0, step, None, training_state(model, selection)))
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 

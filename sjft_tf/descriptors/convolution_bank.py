@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from sjft_tf import files
 from sjft_tf.descriptors.bank import channels_first, of_groups
-from sjft_tf.errors import InputError
+from sjft_tf.errors import InputError, check_at_least
 from sjft_tf.models.weights.stored_arrays import as_float32
 
 
@@ -29,8 +29,7 @@ class ConvolutionBank:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, stride: int = 1) -> None:
-        if stride < 1:
-            raise InputError(f"stride is {stride}; it must be 1 or more")
+        check_at_least(1, stride=stride)
         self._stride, self._layers = stride, _read(path)
         sizes = {name: kernel.shape[-1] for name, (kernel, _) in self._layers.items()}
         self.channel_weights, self.channel_names = of_groups(sizes, "kernel")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import keras
 
-from sjft_tf.errors import InputError
+from sjft_tf.errors import InputError, check_at_least
 from sjft_tf.models.normalization import as_plain_keras
 
 _HEAD_STDDEV = 0.01  # as in the authors' network definition
@@ -20,9 +20,7 @@ def dense_heads(features: keras.KerasTensor, classes: Mapping[str, int]) -> dict
     Raises:
         InputError: a number below 1, or features of another rank.
     """
-    for name, count in classes.items():
-        if count < 1:
-            raise InputError(f"{name}_classes is {count}; it must be 1 or more")
+    check_at_least(1, **{f"{name}_classes": count for name, count in classes.items()})
     if len(features.shape) == 4:
         features = keras.layers.GlobalAveragePooling2D(name="avg_pool")(features)
     if len(features.shape) != 2:

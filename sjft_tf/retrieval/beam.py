@@ -113,16 +113,16 @@ def search_shard(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The lists of one shard: first row and keys of consecutive tiles of targets, found now or before."""
     path = folder / f"shard-{shard[0]:010d}-{shard[1]:010d}.npz"
-    keys = _load(path, made_from)
-    if keys is None:
+    held = files.load_made_from(path, made_from, {"keys": np.int64}, otherwise="it is searched again")
+    if held is None:
         targets, source = _opened(folder, made_from, open_source)
         search = ExactSearch(targets, measure, depth=depth, hubness=hubness)
         for start, descriptors in source.blocks(shard[0], shard[1]):
             search.add(start, descriptors)
-        keys = search.keys()
-        files.save_arrays(path, keys=keys, made_from=made_from)
-    for start in range(0, len(keys), _TILE_ROWS):
-        yield start, keys[start : start + _TILE_ROWS]
+        held = {"keys": search.keys()}
+        files.save_arrays(path, **held, made_from=made_from)
+    for start in range(0, len(held["keys"]), _TILE_ROWS):
+        yield start, held["keys"][start : start + _TILE_ROWS]
 
 
 @functools.lru_cache(maxsize=1)
@@ -142,9 +142,3 @@ def _keep_tile(folder: pathlib.Path, made_from: str, start: int, keys: np.ndarra
 
 def _tile(folder: pathlib.Path, start: int) -> pathlib.Path:
     return folder / f"tile-{start:08d}.npz"
-
-
-def _load(path: pathlib.Path, made_from: str) -> np.ndarray | None:
-    """The keys in a file, or None where it is absent, damaged or of another search."""
-    arrays = files.load_made_from(path, made_from, {"keys": np.int64}, otherwise="it is searched again")
-    return None if arrays is None else arrays["keys"]

@@ -4,10 +4,10 @@
 means, and take about 5 ns a bin and pair; a search itself computes in float32, see `lifting`.
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from sjft_tf.errors import InputError
 
@@ -50,12 +50,13 @@ def symmetric_kl(
     """
     weights = _checked(target_counts, source_counts, channel_weights)
     (p, log_p), (q, log_q) = (_smoothed(counts, smoothing) for counts in (target_counts, source_counts))
-
-    def kl(t: int, s: slice) -> np.ndarray:
-        terms = (p[t] - q[s]) * (log_p[t] - log_q[s])
-        return np.asarray((terms.sum(axis=2) * weights).sum(axis=1))
-
-    return _of_pairs(kl, len(p), len(q))
+    divergences = np.empty((len(p), len(q)))
+    for start in range(0, len(q), _BLOCK):
+        s = slice(start, start + _BLOCK)
+        for t in range(len(p)):
+            terms = (p[t] - q[s]) * (log_p[t] - log_q[s])
+            divergences[t, s] = (terms.sum(axis=2) * weights).sum(axis=1)
+    return divergences
 
 
 def squared_hellinger(
@@ -70,8 +71,9 @@ def squared_hellinger(
         `[n, m]` float64 from 0 to the sum of the weights; equal histograms give exactly 0.
     """
     weights = _checked(target_counts, source_counts, channel_weights)
-    a, b = (np.sqrt(_smoothed(counts, smoothing)[0]) for counts in (target_counts, source_counts))
-    return _of_pairs(lambda t, s: (np.square(a[t] - b[s]).sum(axis=2) * weights).sum(axis=1) / 2, len(a), len(b))
+    p, q = (_smoothed(counts, smoothing)[0] for counts in (target_counts, source_counts))
+    a, b = (np.sqrt(weights[:, None] / 2 * shares).reshape(len(shares), -1) for shares in (p, q))
+    return squared_distance(a, b)
 
 
 def squared_distance(targets: np.ndarray, sources: np.ndarray) -> np.ndarray:
@@ -84,17 +86,7 @@ def squared_distance(targets: np.ndarray, sources: np.ndarray) -> np.ndarray:
     Returns:
         `[n, m]` float64, >= 0; equal vectors give exactly 0.
     """
-    a, b = targets.astype(np.float64), sources.astype(np.float64)
-    return _of_pairs(lambda t, s: np.square(a[t] - b[s]).sum(axis=1), len(a), len(b))
-
-
-def _of_pairs(divergence: Callable[[int, slice], np.ndarray], n: int, m: int) -> np.ndarray:
-    """`[n, m]` float64, of one target and some sources at a time."""
-    found = np.empty((n, m))
-    for start in range(0, m, _BLOCK):
-        for target in range(n):
-            found[target, start : start + _BLOCK] = divergence(target, slice(start, start + _BLOCK))
-    return found
+    return np.asarray(cdist(targets, sources, "sqeuclidean"))
 
 
 def _checked(target_counts: np.ndarray, source_counts: np.ndarray, channel_weights: np.ndarray) -> np.ndarray:

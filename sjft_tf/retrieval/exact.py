@@ -11,6 +11,7 @@ histogram and mean logarithm. It is wrong by at most 1e-5 of itself or 1e-6 of `
 never below 0. So a source image that was left out is nearer than one in the list by no more than twice that.
 """
 
+import functools
 import logging
 import queue
 import threading
@@ -18,12 +19,12 @@ from typing import Literal
 
 import numpy as np
 
-from sjft_tf.errors import InputError
+from sjft_tf.errors import InputError, check_at_least
 from sjft_tf.retrieval.divergence import SMOOTHING, Smoothing
 from sjft_tf.retrieval.lifting import lift_targets
 from sjft_tf.retrieval.measures import Divergence, HistogramMeasure, Measure
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.threads import Threads, borrowed, n_cores, one_blas_thread, tiles
+from sjft_tf.retrieval.threads import borrowed, for_each_tile, n_cores, one_blas_thread, tiles
 from sjft_tf.retrieval.top_k import TopK, table_of
 
 _logger = logging.getLogger(__name__)
@@ -62,8 +63,7 @@ def search_exact(
     Raises:
         InputError: as by `ExactSearch`, or `block_rows` is out of range.
     """
-    if block_rows < 1:
-        raise InputError(f"block_rows is {block_rows}; it must be 1 or more")
+    check_at_least(1, block_rows=block_rows)
     measure = HistogramMeasure(channel_weights, divergence, smoothing)
     search = ExactSearch(target_counts, measure, depth=depth, hubness=hubness, memory_gb=memory_gb)
     for block in tiles(len(source_counts), block_rows):
@@ -123,16 +123,13 @@ class ExactSearch:
             InputError: the descriptors do not belong to the target's; the search is as it was.
         """
         self._measure.check(sources, "source", self._targets)
-        origin = start - start % self._tile_rows  # of the first tile
-        with one_blas_thread(), Threads() as threads:
+        touched = start % self._tile_rows + len(sources)  # from where the first tile begins
+        with one_blas_thread():
             for group in tiles(len(self._targets), self._group_rows):
-                u = self._lifted_targets(group, threads)
-
-                def search(tile: slice, u: np.ndarray = u, first_row: int = group.start) -> None:
-                    first = max(origin + tile.start, start)
-                    self._search(first_row, u, first, sources[first - start : origin + tile.stop - start])
-
-                threads.each(search, start + len(sources) - origin, rows=self._tile_rows)
+                if self._lifted[0] != group.start:  # all of them are lifted once only
+                    self._lifted = group.start, lift_targets(self._targets[group], self._lift)
+                search = functools.partial(self._search, *self._lifted, start, sources)
+                for_each_tile(search, touched, rows=self._tile_rows)
 
     def keys(self) -> np.ndarray:
         """The lists so far, `[n_target, <= depth]` int64, see `top_k`: what `resume` takes."""
@@ -158,36 +155,26 @@ class ExactSearch:
             )
         return table_of(keys, hubness=self._hubness)
 
-    def _lifted_targets(self, group: slice, threads: Threads) -> np.ndarray:
-        """Some target images, lifted; all of them once only."""
-        if self._lifted[0] != group.start:
-            self._lifted = group.start, lift_targets(self._targets[group], self._lift, threads)
-        return self._lifted[1]
-
-    def _search(self, first_row: int, u: np.ndarray, first: int, sources: np.ndarray) -> None:
-        """Rank the images of one tile, from the source's `first` on, for the targets that `u` is of."""
+    def _search(self, first_row: int, u: np.ndarray, start: int, sources: np.ndarray, tile: slice) -> None:
+        """Rank the images of one tile of the block that begins at `start`, for the targets that `u` is of."""
+        before = start % self._tile_rows
+        part = slice(max(tile.start - before, 0), tile.stop - before)
+        columns = slice(part.start + before - tile.start, tile.stop - tile.start)
         with borrowed(self._rooms) as (v, scores):
-            self._rank(first_row, u, first, sources, v, scores)
-
-    def _rank(
-        self, first_row: int, u: np.ndarray, first: int, sources: np.ndarray, v: np.ndarray, scores: np.ndarray
-    ) -> None:
-        """`_search` with room for lifted sources and for divergences."""
-        columns = slice(first % self._tile_rows, first % self._tile_rows + len(sources))
-        self._lift.sources(sources, v[columns])
-        for group in tiles(len(u), self._scored_rows):
-            near = scores[: group.stop - group.start]
-            for rows in tiles(len(near), _TARGET_ROWS):
-                np.matmul(u[group][rows], v.T, out=near[rows])
-            if self._hubness == "csls":  # of all columns, since the order of a sum depends on the shape
-                np.maximum(near, 0, out=near)
-                nearest = min(_NEAREST_TARGETS, len(near))
-                near -= np.partition(near, nearest - 1, axis=0)[:nearest].mean(axis=0) / 2
-            near = near[:, columns]
-            for rows in tiles(len(near), _RANKED_ROWS):
-                ranked = slice(first_row + group.start + rows.start, first_row + group.start + rows.stop)
-                with self._locks[ranked.start // _RANKED_ROWS]:
-                    self._top.offer(ranked, near[rows], first)
+            self._lift.sources(sources[part], v[columns])
+            for group in tiles(len(u), self._scored_rows):
+                near = scores[: group.stop - group.start]
+                for rows in tiles(len(near), _TARGET_ROWS):
+                    np.matmul(u[group][rows], v.T, out=near[rows])
+                if self._hubness == "csls":  # of all columns, since the order of a sum depends on the shape
+                    np.maximum(near, 0, out=near)
+                    nearest = min(_NEAREST_TARGETS, len(near))
+                    near -= np.partition(near, nearest - 1, axis=0)[:nearest].mean(axis=0) / 2
+                near = near[:, columns]
+                for rows in tiles(len(near), _RANKED_ROWS):
+                    ranked = slice(first_row + group.start + rows.start, first_row + group.start + rows.stop)
+                    with self._locks[ranked.start // _RANKED_ROWS]:
+                        self._top.offer(ranked, near[rows], start + part.start)
 
     def _fitting(self, memory_gb: float, resident_gb: float) -> tuple[int, int]:
         """Target images that are lifted at a time, and threads, so that a search stays within its memory."""
@@ -209,7 +196,6 @@ class ExactSearch:
 
 def check_depth(depth: int, hubness: str = "none") -> None:
     """Raise InputError unless so many neighbors can be asked for, in that order."""
-    if depth < 1:
-        raise InputError(f"depth is {depth}; it must be 1 or more")
+    check_at_least(1, depth=depth)
     if hubness not in ("none", "csls"):
         raise InputError(f'hubness is {hubness!r}; it must be "none" or "csls"')

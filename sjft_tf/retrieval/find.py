@@ -3,17 +3,7 @@
 import os
 import pathlib
 
-from sjft_tf import files
-from sjft_tf.descriptors import (
-    DescribedDomain,
-    Describer,
-    FeatureDescriber,
-    FeatureExtractor,
-    FilterBank,
-    GaborBank,
-    HistogramDescriber,
-    fit_bin_edges,
-)
+from sjft_tf import descriptors, files
 from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
@@ -21,7 +11,7 @@ from sjft_tf.retrieval.divergence import SMOOTHING, Smoothing
 from sjft_tf.retrieval.exact import Hubness, check_depth
 from sjft_tf.retrieval.measures import Divergence, check_smoothing, measure_for
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.streaming import SearchState, search_stream
+from sjft_tf.retrieval.streaming import search_stream
 
 _METHOD = "exact 3"  # to be changed when the same inputs give another table
 
@@ -30,7 +20,7 @@ def find_neighbors(
     target: Domain,
     source: Domain,
     *,
-    bank: FilterBank | FeatureExtractor | None = None,
+    bank: descriptors.FilterBank | descriptors.FeatureExtractor | None = None,
     depth: int,
     image_size: int = 224,
     bins: int = 32,
@@ -74,7 +64,7 @@ def find_neighbors(
     check_smoothing(divergence, smoothing)
     if not len(source):
         raise InputError(f"{source.name} has no images; a search needs at least one")
-    bank = bank or GaborBank()
+    bank = bank or descriptors.GaborBank()
     path, key = None, ""
     if cache is not None:
         settings = [
@@ -86,22 +76,24 @@ def find_neighbors(
         if held is not None:
             return NeighborTable.of_arrays(held)
     images = 3 * len(target) + len(source)
-    describer: Describer
-    if isinstance(bank, FeatureExtractor):
-        describer = FeatureDescriber(bank, image_size=image_size)
+    describer: descriptors.Describer
+    if isinstance(bank, descriptors.FeatureExtractor):
+        describer = descriptors.FeatureDescriber(bank, image_size=image_size)
     else:
-        fitting = _within(progress, 0, images)
-        edges = fit_bin_edges(target, bank, image_size=image_size, bins=bins, binning=binning, progress=fitting)
-        describer = HistogramDescriber(bank, edges, image_size=image_size)
+        edges = descriptors.fit_bin_edges(
+            target, bank, image_size=image_size, bins=bins, binning=binning, progress=_within(progress, 0, images)
+        )
+        describer = descriptors.HistogramDescriber(bank, edges, image_size=image_size)
     targets = describer.describe(target, progress=_within(progress, 2 * len(target), images))
     table = search_stream(
         targets,
-        DescribedDomain(source, describer),
+        descriptors.DescribedDomain(source, describer),
         measure_for(bank, divergence=divergence, smoothing=smoothing),
         depth=depth,
         hubness=hubness,
         memory_gb=memory_gb,
-        state=SearchState(path.with_suffix(".state"), key) if path else None,
+        state=path.with_suffix(".state") if path else None,
+        made_from=key,
         progress=_within(progress, 3 * len(target), images),
     ).of(target, source)
     if path is not None:

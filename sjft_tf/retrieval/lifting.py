@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from sjft_tf.retrieval.threads import Threads, tiles
+from sjft_tf.retrieval.threads import for_each_tile, tiles
 
 _ROWS = 64  # lifted at a time: their temporaries stay in the processor's cache
 _THREAD_ROWS = 256  # for a thread at a time
@@ -113,12 +113,12 @@ class DistanceLift:
 Lift = LogarithmLift | DistanceLift
 
 
-def lift_sources(descriptors: np.ndarray, lift: Lift, out: np.ndarray, threads: Threads) -> None:
+def lift_sources(descriptors: np.ndarray, lift: Lift, out: np.ndarray) -> None:
     """`lift.sources` by all threads."""
-    threads.each(lambda rows: lift.sources(descriptors[rows], out[rows]), len(descriptors), rows=_THREAD_ROWS)
+    for_each_tile(lambda rows: lift.sources(descriptors[rows], out[rows]), len(descriptors), rows=_THREAD_ROWS)
 
 
-def lift_targets(descriptors: np.ndarray, lift: Lift, threads: Threads) -> np.ndarray:
+def lift_targets(descriptors: np.ndarray, lift: Lift) -> np.ndarray:
     """`u` of `[n, ...]` descriptors, `[n, depth]` float32, by all threads."""
     u = np.empty((len(descriptors), lift.depth), np.float32)
 
@@ -128,7 +128,7 @@ def lift_targets(descriptors: np.ndarray, lift: Lift, threads: Threads) -> np.nd
         np.negative(np.roll(v[:, :-2], lift.shift, axis=1), out=u[rows, :-2])
         u[rows, -2:] = v[:, :-3:-1]
 
-    threads.each(work, len(u), rows=_THREAD_ROWS)
+    for_each_tile(work, len(u), rows=_THREAD_ROWS)
     return u
 
 

@@ -9,7 +9,7 @@ from sjft_tf.descriptors import FeatureExtractor, FilterBank
 from sjft_tf.errors import InputError
 from sjft_tf.retrieval.divergence import AUTHORS_EPSILON, SMOOTHING, Smoothing
 from sjft_tf.retrieval.lifting import DistanceLift, Lift, LogarithmLift
-from sjft_tf.retrieval.threads import Threads
+from sjft_tf.retrieval.threads import for_each_tile
 
 Divergence = Literal["kl", "hellinger"]
 _ROWS = 512  # images checked at a time
@@ -22,9 +22,8 @@ class HistogramMeasure:
     """Symmetric KL, Eq. (1), or squared Hellinger distance of `[n, D, bins]` histogram counts.
 
     Args:
-        channel_weights: `[D]` float, 1 / (channels in the channel's group).
+        channel_weights, smoothing: as in `symmetric_kl`.
         divergence: "kl", of `symmetric_kl`, or "hellinger", of `squared_hellinger`.
-        smoothing: as there.
 
     Raises:
         InputError: a value is out of range.
@@ -36,7 +35,13 @@ class HistogramMeasure:
 
     def __post_init__(self) -> None:
         check_smoothing(self.divergence, self.smoothing)
-        object.__setattr__(self, "channel_weights", np.asarray(self.channel_weights, np.float64))
+        weights, (least, most) = np.asarray(self.channel_weights, np.float64), _WEIGHTS
+        wrong = np.flatnonzero(~((weights >= least) & (weights <= most)))
+        if len(wrong):
+            raise InputError(
+                f"the weight of channel {wrong[0]} is {weights.flat[wrong[0]]}; it must be from {least:g} to {most:g}"
+            )
+        object.__setattr__(self, "channel_weights", weights)
 
     def check(self, descriptors: np.ndarray, side: str, like: np.ndarray) -> None:
         """Raise InputError unless the descriptors of a `side`, target or source, belong to the target's, `like`.
@@ -53,7 +58,10 @@ class HistogramMeasure:
                 f"{side} descriptors are {descriptors.dtype} {descriptors.shape}; expected uint16 "
                 "[images, channels, bins]"
             )
-        _check_weights(self.channel_weights, descriptors.shape[1])
+        if self.channel_weights.shape != descriptors.shape[1:2]:
+            raise InputError(
+                f"channel weights have shape {self.channel_weights.shape}; there are {descriptors.shape[1]} channels"
+            )
         _check_counts(descriptors, side, like[0].sum(axis=1, dtype=np.int64))
 
     def lift(self, targets: np.ndarray) -> Lift:
@@ -117,16 +125,6 @@ def check_smoothing(divergence: str, smoothing: Smoothing) -> None:
         )
 
 
-def _check_weights(channel_weights: np.ndarray, n_channels: int) -> None:
-    if channel_weights.shape != (n_channels,):
-        raise InputError(f"channel weights have shape {channel_weights.shape}; there are {n_channels} channels")
-    least, most = _WEIGHTS
-    wrong = np.flatnonzero(~((channel_weights >= least) & (channel_weights <= most)))
-    if len(wrong):
-        weight = channel_weights[wrong[0]]
-        raise InputError(f"the weight of channel {wrong[0]} is {weight}; it must be from {least:g} to {most:g}")
-
-
 def _check_counts(counts: np.ndarray, side: str, pixels: np.ndarray) -> None:
     """Raise InputError unless each histogram of `[n, D, bins]` counts as many pixels as its channel, `[D]` int64."""
     if (pixels <= 0).any():
@@ -145,5 +143,4 @@ def _check_counts(counts: np.ndarray, side: str, pixels: np.ndarray) -> None:
         if part.dtype.kind == "i" and (part < 0).any():
             raise InputError(f"{side} descriptors have a negative count; a bin counts pixels")
 
-    with Threads() as threads:
-        threads.each(check, len(counts), rows=_ROWS)
+    for_each_tile(check, len(counts), rows=_ROWS)

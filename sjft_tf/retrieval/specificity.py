@@ -8,7 +8,6 @@ Reference: McGraw, Wong, Forming inferences about some intraclass correlation co
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -79,10 +78,6 @@ class Specificity:
             f"{text} About {100 * self.own_share:.0f} % of the variance of a target image's divergences is the source "
             "image's own, the same for every target image."
         )
-
-    def config(self) -> dict[str, Any]:
-        """JSON values by name; `Specificity(**values)` is equal to this one."""
-        return dataclasses.asdict(self)
 
 
 def overlap(lists: np.ndarray, groups: np.ndarray, n_source: int) -> float:

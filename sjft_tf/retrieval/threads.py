@@ -23,15 +23,10 @@ def n_cores() -> int:
     return os.cpu_count() or 1
 
 
-class Threads(concurrent.futures.ThreadPoolExecutor):
-    """As many threads as there are cores; a context that ends them."""
-
-    def __init__(self) -> None:
-        super().__init__(n_cores())
-
-    def each(self, work: Callable[[slice], None], n: int, *, rows: int) -> None:
-        """Call `work` for tiles that cover 0..n-1, side by side; the first exception is raised."""
-        for _ in self.map(work, tiles(n, rows)):
+def for_each_tile(work: Callable[[slice], None], n: int, *, rows: int) -> None:
+    """Call `work` for tiles that cover 0..n-1, side by side, a thread for each core; the first exception is raised."""
+    with concurrent.futures.ThreadPoolExecutor(n_cores()) as threads:
+        for _ in threads.map(work, tiles(n, rows)):
             pass
 
 

@@ -3,8 +3,7 @@
 Pure NumPy. The neighbor table comes from `retrieval`; drawing by it while training is `training`'s.
 """
 
-from sjft_tf.selection.checks import MODES
-from sjft_tf.selection.rule import Outcome, deepest_k, entropy, expand_counts, levels_of, outcome
-from sjft_tf.selection.selection import Selection
+from sjft_tf.selection.rule import Outcome, deepest_k, entropy, expand_counts, outcome
+from sjft_tf.selection.selection import MODES, Selection
 
-__all__ = ["MODES", "Outcome", "Selection", "deepest_k", "entropy", "expand_counts", "levels_of", "outcome"]
+__all__ = ["MODES", "Outcome", "Selection", "deepest_k", "entropy", "expand_counts", "outcome"]

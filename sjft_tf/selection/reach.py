@@ -35,8 +35,7 @@ class Pool:
 
     def draw(self, targets: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """`[n]` int32: one source image for each target image, by numbers in `[0, 1)`."""
-        drawn: np.ndarray = self.images[(uniforms * len(self.images)).astype(np.int64)]
-        return drawn
+        return np.asarray(self.images[(uniforms * len(self.images)).astype(np.int64)])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,8 +70,7 @@ class Lists:
         """`[n]` int32: one source image for each target image, by numbers in `[0, 1)`."""
         if self.kept is None:
             ranks = (uniforms * self.counts[targets]).astype(np.int64)
-            drawn: np.ndarray = self.indices[targets, ranks]
-            return drawn
+            return np.asarray(self.indices[targets, ranks])
         lists = (self._drawable(target, self.kept) for target in targets)
         return np.array([images[int(u * len(images))] for images, u in zip(lists, uniforms, strict=True)], np.int32)
 

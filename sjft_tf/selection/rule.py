@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from sjft_tf.errors import InputError
+from sjft_tf.errors import check_at_least
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
@@ -67,19 +67,10 @@ def deepest_k(*, k0: int, rounds: int, sigma0: int = 4, sigma1: int = 2, level_c
         >>> deepest_k(k0=300, rounds=5)
         5100
     """
-    for name, value, least in (("k0", k0, 1), ("rounds", rounds, 1), ("sigma0", sigma0, 0), ("sigma1", sigma1, 0)):
-        if value < least:
-            raise InputError(f"{name} is {value}; it must be {least} or more")
+    check_at_least(1, k0=k0, rounds=rounds)
+    check_at_least(0, sigma0=sigma0, sigma1=sigma1)
     level = 1 + max(sigma0, sigma1) * (rounds - 1)
     return k0 * (level if level_cap is None else min(level, level_cap))
-
-
-def levels_of(counts: np.ndarray, k0: int) -> np.ndarray:
-    """`K / k0`, the levels of the authors' code; where a short list cuts K off, the next whole number.
-
-    `counts` and what comes back: `[n]` int32, each 1 or more.
-    """
-    return np.asarray(-(-counts // k0), np.int32)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sjft_tf.errors import InputError
-from sjft_tf.selection.checks import check_classes, check_settings, checked_state
+from sjft_tf.errors import InputError, check_at_least
 from sjft_tf.selection.reach import Lists, Pool
-from sjft_tf.selection.rule import Outcome, expand_counts, levels_of, outcome
+from sjft_tf.selection.rule import Outcome, expand_counts, outcome
 
 if TYPE_CHECKING:
     from sjft_tf.domains import Domain
     from sjft_tf.retrieval import NeighborTable  # for its type alone, so that this room needs no TensorFlow
 
+MODES = ("selective", "random", "all", "none")
 logger = logging.getLogger(__name__)
 
 
@@ -36,8 +36,7 @@ class Selection:
     Args:
         neighbors: the table; needed by `selective` and `random`, not used by the others.
         k0: K of the first round, for every target image.
-        sigma0: growth of K for a wrong image, in multiples of `k0`.
-        sigma1: growth of K for a correct but uncertain image, in multiples of `k0`.
+        sigma0, sigma1: growth of K for a wrong, and for a correct but uncertain image, in multiples of `k0`.
         delta: the entropy in nats from which a correct image counts as uncertain.
         mode: one of the four above.
         n_source: size of the source; needed by `random` and `all`.
@@ -51,7 +50,6 @@ class Selection:
         round: number of the present round, from 0.
         first_step: the step of the present round at which a dataset that is iterated over from now on begins: 0, but for
             a training that resumes within a round.
-        reachable: number of distinct source images that may be drawn in the present round.
 
     Raises:
         InputError: an unknown mode, a missing table or source size, or numbers out of range.
@@ -74,8 +72,7 @@ class Selection:
     ) -> None:
         self.k0, self.sigma0, self.sigma1, self.delta = k0, sigma0, sigma1, delta
         self.mode, self.n_source = mode, n_source
-        check_settings(self, neighbors, level_cap)
-        check_classes(self, neighbors, min_per_class, source_labels)
+        _check_arguments(self, neighbors, level_cap, min_per_class, source_labels)
         self.neighbors = neighbors if mode in ("selective", "random") else None
         self._min_per_class = min_per_class
         self._labels = source_labels if min_per_class and mode != "none" else None
@@ -91,8 +88,11 @@ class Selection:
 
     @property
     def levels(self) -> np.ndarray | None:
-        """`[n_target]` int32, K / k0 of the present round, rounded up; None without a table, that is, all 1."""
-        return None if self.counts is None else levels_of(self.counts, self.k0)
+        """`[n_target]` int32, K / k0 of the present round; None without a table, that is, all 1.
+
+        They are the levels of the authors' code; where a short list cuts K off, the next whole number.
+        """
+        return None if self.counts is None else np.asarray(-(-self.counts // self.k0), np.int32)
 
     @property
     def reachable(self) -> int:
@@ -103,8 +103,7 @@ class Selection:
         """Enter the next round, giving wrong and uncertain target images more neighbors by Eq. (3).
 
         Args:
-            entropies: `[n_target]` float, Eq. (2), in nats.
-            correct: `[n_target]` bool, whether the target head's top class is the label.
+            entropies, correct: `[n_target]`, as in `expand_counts`.
 
         Returns:
             How many images were wrong, uncertain and settled.
@@ -141,7 +140,7 @@ class Selection:
         """
         table = self.neighbors
         n_target, first_k = (0, 0) if table is None else (len(table), min(self.k0, table.depth))
-        number, counts = checked_state(state, n_target, first_k, self.max_k)
+        number, counts = _checked_state(state, n_target, first_k, self.max_k)
         self._enter(number, None if table is None else counts)
 
     def check(self, target: "Domain", source: "Domain | None" = None) -> None:
@@ -162,3 +161,53 @@ class Selection:
                 return Lists.of(self.neighbors.indices, counts, self._labels, self._min_per_class)
             n_drawn = Lists.of(self.neighbors.indices, counts, None, 0).size
         return Pool.of(self._shuffled[:n_drawn], self._labels, self._min_per_class)
+
+
+def _check_arguments(
+    s: Selection,
+    neighbors: "NeighborTable | None",
+    level_cap: int | None,
+    min_per_class: int,
+    labels: np.ndarray | None,
+) -> None:
+    """Raise InputError unless a selection can have these, and its numbers, mode and size of the source."""
+    mode, n_source = s.mode, s.n_source
+    last = int(neighbors.indices.max()) if neighbors is not None else 0  # source image that is named
+    if mode not in MODES:
+        raise InputError(f"selection mode is {mode!r}; it must be one of {', '.join(MODES)}")
+    if mode in ("selective", "random") and neighbors is None:
+        raise InputError(f"selection mode {mode!r} needs a neighbor table")
+    if mode in ("random", "all") and not n_source:
+        raise InputError(f"selection mode {mode!r} needs n_source, the number of source images")
+    if mode == "random" and n_source and last >= n_source:
+        raise InputError(f"n_source is {n_source}, but the neighbor table names image {last}")
+    check_at_least(1, k0=s.k0)
+    check_at_least(0, sigma0=s.sigma0, sigma1=s.sigma1, delta=s.delta, min_per_class=min_per_class)
+    if level_cap is not None and level_cap < 1:
+        raise InputError(f"level_cap is {level_cap}; it must be 1 or more, or None")
+    if min_per_class == 0 or mode == "none":
+        return
+    if labels is None:
+        raise InputError(f"min_per_class is {min_per_class}; it needs source_labels, the classes of the source images")
+    if len(labels) != (n_source or len(labels)) or len(labels) <= last:
+        expected = f"there are {n_source} source images" if n_source else f"the neighbor table names image {last}"
+        raise InputError(f"source_labels has {len(labels)} entries, but {expected}")
+
+
+def _checked_state(state: Mapping[str, np.ndarray], n_target: int, first_k: int, max_k: int) -> tuple[int, np.ndarray]:
+    """Round and K of a state of `Selection`, if they can be those of one that began with K = `first_k`."""
+    number, counts = (np.asarray(state.get(key, "absent")) for key in ("round", "counts"))
+    fault = ""
+    if number.dtype.kind != "i" or counts.dtype.kind != "i":
+        fault = f"it holds {number.dtype} and {counts.dtype}, not integers"
+    elif number.ndim != 0 or counts.ndim != 1:
+        fault = f"its shapes are {number.shape}, {counts.shape}, not [], [n_target]"
+    elif len(counts) != n_target:
+        fault = f"it is for {len(counts)} target images, not {n_target}"
+    elif number < 0:
+        fault = f"its round is {number}"
+    elif (counts < first_k).any() or (counts > (max_k if number else first_k)).any():
+        fault = f"its K leaves {first_k} to {max_k if number else first_k}"
+    if fault:
+        raise InputError(f"this state of a selection cannot be restored: {fault}")
+    return int(number), counts.astype(np.int32)

@@ -1,5 +1,6 @@
 """The stage `search`: the source neighbors of every target image, by descriptors with the target's bins."""
 
+import dataclasses
 import functools
 import importlib.util
 import logging
@@ -21,7 +22,6 @@ from sjft_tf.retrieval import (
     Measure,
     NeighborTable,
     ScannSearch,
-    SearchState,
     choose_method,
     measure_for,
     search_stream,
@@ -67,12 +67,17 @@ def search(
         table, found["runner"] = _by_beam(workspace, description, targets, made_from, runner, options), runner
     elif method == "scann":
         approximate = _by_scann(workspace, targets, source)
-        table, found["certificate"] = approximate.table(), approximate.certificate.config()
+        table, found["certificate"] = approximate.table(), dataclasses.asdict(approximate.certificate)
     else:
         table = _exactly(workspace, targets, source, made_from)
     table = table.of(workspace.target, workspace.need_source())
     specificity = _specificity(workspace, table, targets, source)
-    figures = {**_figures(workspace, table), "specificity": specificity.config(), "made_from": made_from, **found}
+    figures = {
+        **_figures(workspace, table),
+        "specificity": dataclasses.asdict(specificity),
+        "made_from": made_from,
+        **found,
+    }
     files.write_json(folder.retrieval, figures)
     files.save_arrays(folder.neighbors, made_from=made_from, **table.arrays())
     shutil.rmtree(folder.search, ignore_errors=True)
@@ -115,11 +120,11 @@ def _open_source(experiment: str, folder: pathlib.Path, description: Description
 
 
 def _exactly(workspace: Workspace, targets: np.ndarray, source: DescribedDomain, made_from: str) -> NeighborTable:
-    retrieval, state = workspace.experiment.retrieval, SearchState(workspace.folder.search / "state.npz", made_from)
+    retrieval, state = workspace.experiment.retrieval, workspace.folder.search / "state.npz"
     with watching("describe and search") as progress:
         return search_stream(
             targets, source, _measure(workspace), depth=_depth(workspace), hubness=retrieval.hubness,
-            memory_gb=retrieval.memory_gb, state=state, progress=progress,
+            memory_gb=retrieval.memory_gb, state=state, made_from=made_from, progress=progress,
         )  # fmt: skip
 
 

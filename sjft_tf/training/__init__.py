@@ -4,7 +4,7 @@ Trunks are built in `models`; which source images are drawn is decided in `selec
 """
 
 from sjft_tf.training.augmentation import largest_side
-from sjft_tf.training.callbacks.checkpoint import Checkpoint
+from sjft_tf.training.callbacks.checkpoint import Checkpoint, TrainingProgress
 from sjft_tf.training.callbacks.curves import LossCurves
 from sjft_tf.training.callbacks.expansion import NeighborExpansion
 from sjft_tf.training.callbacks.measures import (
@@ -14,7 +14,6 @@ from sjft_tf.training.callbacks.measures import (
     plain_model,
 )
 from sjft_tf.training.callbacks.preemption import Preemption
-from sjft_tf.training.callbacks.progress import TrainingProgress
 from sjft_tf.training.callbacks.restart import OptimizerRestart
 from sjft_tf.training.conflict import gradient_conflict
 from sjft_tf.training.dataset import Shard, check_split, joint_dataset

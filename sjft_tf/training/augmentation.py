@@ -50,7 +50,8 @@ def augmented_crop(encoded: tf.Tensor, numbers: tf.Tensor, *, image_size: int, g
     else:
         side = smallest + _whole(numbers[_SCALE], largest - smallest + 1)
         kept = tf.minimum(image.size, 2 * tf.reduce_min(image.size))
-        resized = _with_short_side(kept, side)
+        ratio = tf.cast(side, tf.float64) / tf.cast(tf.reduce_min(kept), tf.float64)
+        resized = tf.cast(tf.round(tf.cast(kept, tf.float64) * ratio), tf.int32)
     corner = _whole(tf.stack([numbers[_TOP], numbers[_LEFT]]), resized - image_size + 1)
     return _resized_window(image, (image.size - kept) // 2, kept, resized, corner, image_size)
 
@@ -97,11 +98,6 @@ def recolored(images: tf.Tensor, numbers: tf.Tensor, *, color: float, pca_noise:
 def _whole(number: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
     """A number uniform in [0, 1) as a whole one of 0 to `count - 1`."""
     return tf.minimum(tf.cast(number * tf.cast(count, tf.float32), tf.int32), count - 1)  # the product may round up
-
-
-def _with_short_side(size: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
-    exact = tf.cast(size, tf.float64) * (tf.cast(side, tf.float64) / tf.cast(tf.reduce_min(size), tf.float64))
-    return tf.cast(tf.round(exact), tf.int32)
 
 
 def _resized_window(

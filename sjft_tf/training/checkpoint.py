@@ -37,27 +37,19 @@ def training_state(model: keras.Model, selection: Selection) -> dict[str, np.nda
     return state | {f"selection/{name}": array for name, array in selection.state().items()}
 
 
-def save_checkpoint(
-    path: str | os.PathLike[str],
-    state: Mapping[str, np.ndarray],
-    *,
-    round: int,
-    step: int,
-    notes: Any = None,
-    made_from: str = "",
-) -> None:
-    """Write a state as the one file `path`, which at every moment holds the old state or the new one.
+def save_checkpoint(path: str | os.PathLike[str], saved: Saved, *, made_from: str = "") -> None:
+    """Write the one file `path`, which at every moment holds the old state or the new one.
 
     Args:
         path: an `.npz` file; folders are made.
-        state, round, step, notes: see `Saved`; the first from `training_state`.
+        saved: what it is to hold, with the state from `training_state`.
         made_from: a hash of what the run depends on; `read_checkpoint` compares it.
 
     Raises:
         InputError: the file cannot be written.
     """
-    position = json.dumps({"round": round, "step": step, "notes": notes, "names": list(state)})
-    files.save_arrays(path, made_from=np.array(made_from), position=np.array(position), **state)
+    position = {"round": saved.round, "step": saved.step, "notes": saved.notes, "names": list(saved.state)}
+    files.save_arrays(path, made_from=made_from, position=json.dumps(position), **saved.state)
 
 
 def read_checkpoint(path: str | os.PathLike[str], *, made_from: str = "") -> Saved | None:

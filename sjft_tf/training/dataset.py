@@ -3,13 +3,13 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from sjft_tf.domains import Domain, read_encoded
-from sjft_tf.errors import InputError
+from sjft_tf.errors import InputError, check_at_least
 from sjft_tf.selection import Selection
 from sjft_tf.training.augmentation import GEOMETRIES, augmented_crop, recolored
 from sjft_tf.training.objectives import Term, has_source, joint_terms, masks
@@ -61,8 +61,7 @@ def joint_dataset(
     resumed epoch where its round ends.
 
     Args:
-        target: the target domain.
-        source: the source domain; not used in mode `none`.
+        target, source: the domains; the source is not used in mode `none`.
         selection: says which source images each target image may draw; its K may change between rounds.
         steps: updates of a round.
         batch_size: rows of a batch, even.
@@ -88,11 +87,15 @@ def joint_dataset(
     source = None if selection.mode == "none" else source
     shard = shard or Shard()
     terms = joint_terms(source=source is not None) if terms is None else tuple(terms)
-    _check(target, source, selection, batch_size, shard)
-    _check_options(steps, iter_size, geometry, target_sampling, terms, source)
+    check_at_least(1, steps=steps, iter_size=iter_size, batch_size=batch_size)
+    options = {"geometry": (geometry, GEOMETRIES), "target_sampling": (target_sampling, TARGET_SAMPLINGS)}
+    for name, (value, known) in options.items():
+        if value not in known:
+            raise InputError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
+    _check_rows(target, source, selection, terms, batch_size, shard)
     draw = functools.partial(
-        sample_batch, selection, seed, n_target=len(target), pairs=batch_size // 2,
-        target_sampling=target_sampling, max_per_class=max_per_class, labels=target.labels,
+        sample_batch, selection, seed, labels=target.labels, pairs=batch_size // 2,
+        target_sampling=target_sampling, max_per_class=max_per_class,
     )  # fmt: skip
     rows = iter_size * (batch_size if source is not None else batch_size // 2)
     encoded = _sampled(draw, selection, rows, iter_size, steps, shard).map(
@@ -120,29 +123,19 @@ def _sampled(
     """Each step's rows: index in their domain, whether that is the target, numbers; `[rows]`, of one worker."""
     share = slice(rows // shard.workers * shard.worker, rows // shard.workers * (shard.worker + 1))
 
-    def sample(round: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        batches = [draw(int(round), int(step) * iter_size + i) for i in range(iter_size)]
-        sides = [[batch.targets for batch in batches], [batch.sources for batch in batches]]
-        pairs = np.stack([side for side in sides if side[0].size], axis=-1)  # [iter_size, pairs, domains]
-        is_target = np.broadcast_to(np.arange(pairs.shape[-1]) == 0, pairs.shape)
-        numbers = np.stack([batch.numbers for batch in batches]).reshape(*pairs.shape, NUMBERS)
-        # every iter_size-th pair belongs to one batch
-        indices, is_target, numbers = (np.moveaxis(part, 0, 1) for part in (pairs, is_target, numbers))
-        flat = indices.reshape(rows).astype(np.int32), is_target.reshape(rows), numbers.reshape(rows, NUMBERS)
-        return flat[0][share], flat[1][share], flat[2][share]
+    def samples() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        round, first = selection.round, selection.first_step  # read when an iteration begins
+        for step in range(first, first + steps):
+            batches = [draw(round, step * iter_size + i) for i in range(iter_size)]
+            sides = [[batch.targets for batch in batches], [batch.sources for batch in batches]]
+            # [pairs, iter_size, domains], so that every iter_size-th pair belongs to one batch
+            indices = np.stack([np.stack(side, axis=1) for side in sides if side[0].size], axis=-1)
+            is_target = np.broadcast_to(np.arange(indices.shape[-1]) == 0, indices.shape)
+            numbers = np.stack([batch.numbers.reshape(len(indices), -1, NUMBERS) for batch in batches], axis=1)
+            yield indices.reshape(rows)[share], is_target.reshape(rows)[share], numbers.reshape(rows, NUMBERS)[share]
 
-    def sample_in_graph(place: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        parts = tf.numpy_function(sample, [place[0], place[1]], (tf.int32, tf.bool, tf.float32))
-        shapes = (None,), (None,), (None, NUMBERS)
-        return tuple(tf.ensure_shape(part, shape) for part, shape in zip(parts, shapes, strict=True))
-
-    def position(_: tf.Tensor) -> tf.Tensor:
-        held = tf.numpy_function(lambda: np.array([selection.round, selection.first_step]), [], tf.int64)
-        return tf.ensure_shape(held, (2,))
-
-    begin = tf.data.Dataset.from_tensors(0).map(position)  # read when an iteration begins
-    places = begin.flat_map(lambda first: tf.data.Dataset.range(steps).map(lambda number: first + [0, number]))
-    return places.map(sample_in_graph)
+    types = ((None,), tf.int32), ((None,), tf.bool), ((None, NUMBERS), tf.float32)
+    return tf.data.Dataset.from_generator(samples, output_signature=tuple(tf.TensorSpec(*each) for each in types))
 
 
 def _encoded_rows(
@@ -176,25 +169,13 @@ def check_split(name: str, batch_size: int, replicas: int) -> None:
         )
 
 
-def _check(target: Domain, source: Domain | None, selection: Selection, batch_size: int, shard: Shard) -> None:
-    if batch_size < 2 or batch_size % 2:
-        raise InputError(f"batch_size is {batch_size}; it must be even, half target and half source images")
+def _check_rows(
+    target: Domain, source: Domain | None, selection: Selection, terms: Sequence[Term], batch_size: int, shard: Shard
+) -> None:
     check_split("batch_size", batch_size, shard.workers * shard.replicas)
     if selection.mode != "none" and source is None:
         raise InputError(f"selection mode {selection.mode!r} draws source images, but source is None")
     selection.check(target, source)
-
-
-def _check_options(
-    steps: int, iter_size: int, geometry: str, target_sampling: str, terms: Sequence[Term], source: Domain | None
-) -> None:
-    for name, number in (("steps", steps), ("iter_size", iter_size)):
-        if number < 1:
-            raise InputError(f"{name} is {number}; it must be 1 or more")
-    options = {"geometry": (geometry, GEOMETRIES), "target_sampling": (target_sampling, TARGET_SAMPLINGS)}
-    for name, (value, known) in options.items():
-        if value not in known:
-            raise InputError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
     if has_source(terms) != (source is not None):
         there = "there is a source" if source is not None else "selection mode 'none' draws no source images"
         raise InputError(f"the terms count rows {', '.join(sorted({term.rows for term in terms}))}, but {there}")

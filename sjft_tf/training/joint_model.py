@@ -11,13 +11,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from sjft_tf.errors import InputError
+from sjft_tf.errors import InputError, check_at_least
 from sjft_tf.models import build_trunk, dense_heads, load_weights, own_trunk
 from sjft_tf.models.normalization import set_batch_normalization
-from sjft_tf.training import objectives
 from sjft_tf.training.accumulation import accumulated_gradients, check_rows
 from sjft_tf.training.callbacks.checkpoint import first_epoch
-from sjft_tf.training.objectives import SOURCE, TARGET, Term, joint_terms
+from sjft_tf.training.objectives import SOURCE, TARGET, Term, has_source, joint_terms, weighted_metrics_of
 
 
 @keras.saving.register_keras_serializable(package="sjft_tf")
@@ -33,8 +32,7 @@ class JointModel(keras.Model):
     `gradient_accumulation_steps` fails.
 
     Args:
-        inputs, outputs: as of `keras.Model`; the outputs a dictionary.
-        name: of the model.
+        inputs, outputs, name: as of `keras.Model`; the outputs a dictionary.
         terms: the objective; None: the two of the paper, as far as there are outputs `target` and `source`.
         iter_size: batches an update.
 
@@ -53,8 +51,7 @@ class JointModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(inputs, outputs, name=name, **kwargs)
-        if iter_size < 1:
-            raise InputError(f"iter_size is {iter_size}; it must be 1 or more")
+        check_at_least(1, iter_size=iter_size)
         if terms is None:
             terms = [term for term in joint_terms() if term.name in self.output]
         missing = [term.name for term in terms if term.name not in self.output]
@@ -74,11 +71,11 @@ class JointModel(keras.Model):
     ) -> None:
         """As of `keras.Model`; what is not given comes from the terms, and `metrics` are weighted, too."""
         if loss is None:
-            loss = objectives.losses(self.terms)
+            loss = {term.name: term.loss for term in self.terms}
             if loss_weights is None:
                 loss_weights = {term.name: term.weight for term in self.terms}
         if metrics is None and weighted_metrics is None:
-            weighted_metrics = objectives.weighted_metrics(self.terms)
+            weighted_metrics = weighted_metrics_of(self.terms)
         if jit_compile == "auto" and not tf.config.list_physical_devices("GPU"):
             jit_compile = False  # XLA is several times slower on processors
         super().compile(
@@ -110,7 +107,7 @@ class JointModel(keras.Model):
             InputError: a replica gets an odd number of rows, so not as many of the target as of the source; or rows do not
                 divide into `iter_size` batches.
         """
-        in_pairs = objectives.has_source(self.terms)
+        in_pairs = has_source(self.terms)
         check_rows(data[0], self.iter_size, in_pairs=in_pairs)
         if self.iter_size == 1:
             return super().train_step(data)

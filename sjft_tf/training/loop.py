@@ -14,8 +14,6 @@ from sjft_tf.training.callbacks.checkpoint import first_epoch
 from sjft_tf.training.checkpoint import build_variables
 from sjft_tf.training.dataset import Shard
 
-Step = Callable[[Iterator], None]
-
 
 def fit_workers(
     model: keras.Model,
@@ -63,7 +61,7 @@ def fit_workers(
     return model.history
 
 
-def step_function(model: keras.Model) -> Step:
+def step_function(model: keras.Model) -> Callable[[Iterator], None]:
     """A function of an iterator that takes one batch from it and makes one update, on every replica.
 
     It is traced once and serves all rounds; by XLA, if the model is compiled so. The running means of the metrics are
@@ -76,12 +74,9 @@ def step_function(model: keras.Model) -> Step:
     build_variables(model)
     train_step = tf.function(model.train_step, jit_compile=True) if model.jit_compile else model.train_step
 
-    def replica_step(batch: tuple) -> None:
-        train_step(batch)
-
     @tf.function(reduce_retracing=True)
     def step(iterator: Iterator) -> None:
-        strategy.run(replica_step, args=(next(iterator),))
+        strategy.run(train_step, args=(next(iterator),))
 
     return step
 

@@ -88,12 +88,7 @@ def masks(terms: Sequence[Term], is_target: tf.Tensor) -> dict[str, tf.Tensor]:
     return {term.name: rows[term.rows] for term in terms}
 
 
-def losses(terms: Sequence[Term]) -> dict[str, keras.losses.Loss]:
-    """For `compile(loss=...)`."""
-    return {term.name: term.loss for term in terms}
-
-
-def weighted_metrics(terms: Sequence[Term]) -> dict[str, list[keras.metrics.Metric]]:
+def weighted_metrics_of(terms: Sequence[Term]) -> dict[str, list[keras.metrics.Metric]]:
     """For `compile(weighted_metrics=...)`: new ones, of each term's own rows.
 
     As plain `metrics` they would count the other domain's rows as errors.

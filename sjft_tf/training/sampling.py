@@ -1,19 +1,17 @@
 """Which images step `s` of round `r` trains on: a pure function of (seed, round, step) and K."""
 
-import dataclasses
 import functools
+from typing import NamedTuple
 
 import numpy as np
 
-from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection
 
 TARGET_SAMPLINGS = ("uniform", "level")
 NUMBERS = 16  # random numbers for the augmentation of a row
 
 
-@dataclasses.dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Indices and random numbers of one step.
 
     Attributes:
@@ -34,33 +32,23 @@ def sample_batch(
     round: int,
     step: int,
     *,
-    n_target: int,
+    labels: np.ndarray,
     pairs: int,
     target_sampling: str = "uniform",
     max_per_class: int | None = None,
-    labels: np.ndarray | None = None,
 ) -> Batch:
     """The images of one step: `pairs` target images and for each a neighbor, drawn uniformly from its first K.
 
     Args:
         selection: says which source images each target image may draw.
         seed, round, step: equal triples (and equal K) give equal batches, whatever was sampled before.
-        n_target: number of target images.
+        labels: `[n_target]` int, classes of the target images.
         pairs: number of target images in a batch.
-        target_sampling: `uniform`: each pass over the target holds every image once; `level`: K / k0 times.
-        max_per_class: at most so many target images of one class, see `spread_classes`; None: any number.
-        labels: `[n_target]` int, classes of the target images; for `max_per_class`.
-
-    Raises:
-        InputError: an unknown `target_sampling`, or `max_per_class` without labels.
+        target_sampling, max_per_class: as in `joint_dataset`; for the latter see `spread_classes`.
     """
-    if target_sampling not in TARGET_SAMPLINGS:
-        raise InputError(f"target_sampling is {target_sampling!r}; it must be {' or '.join(TARGET_SAMPLINGS)}")
-    if max_per_class is not None and labels is None:
-        raise InputError(f"max_per_class is {max_per_class}; it needs the labels of the target images")
     levels = selection.levels if target_sampling == "level" else None
-    targets = target_indices(seed, round, step, n_target=n_target, pairs=pairs, levels=levels)
-    if max_per_class is not None and labels is not None:
+    targets = target_indices(seed, round, step, n_target=len(labels), pairs=pairs, levels=levels)
+    if max_per_class is not None:
         targets = spread_classes(targets, labels, max_per_class, np.random.default_rng((seed, round, step, 3)))
     uniforms = np.random.default_rng((seed, round, step, 1)).random(pairs)
     sources = np.empty(0, np.int32) if selection.mode == "none" else selection.draw(targets, uniforms)

@@ -74,15 +74,11 @@ class CaffeSGD(keras.optimizers.SGD):
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs."""
-        return {
-            **super().get_config(),
-            "coupled_weight_decay": self.coupled_weight_decay,
-            "decay_head_biases": self.decay_head_biases,
-            "decay_bn": self.decay_bn,
-            "head_learning_rate": self.head_learning_rate,
-            "head_bias_learning_rate": self.head_bias_learning_rate,
-            "heads": self.heads,
-        }
+        own = (
+            "coupled_weight_decay", "decay_head_biases", "decay_bn", "head_learning_rate", "head_bias_learning_rate",
+            "heads",
+        )  # fmt: skip
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 
 def caffe_sgd(learning_rate: Any, *, weight_decay: float = 1e-4, **settings: Any) -> CaffeSGD:
@@ -96,30 +92,6 @@ def caffe_sgd(learning_rate: Any, *, weight_decay: float = 1e-4, **settings: Any
     return CaffeSGD(learning_rate, coupled_weight_decay=weight_decay, **settings)
 
 
-@keras.saving.register_keras_serializable(package="sjft_tf")
-class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Caffe's step policy, `learning_rate * 0.1 ** floor(update / lr_step)`, for as long as training continues.
-
-    Args:
-        learning_rate: at the first update.
-        lr_step: updates from one fall to the next.
-    """
-
-    def __init__(self, learning_rate: float, lr_step: int) -> None:
-        self.learning_rate, self.lr_step = learning_rate, lr_step
-
-    def __call__(self, step: Any) -> Any:
-        """The learning rate at update `step`, float32."""
-        falls = keras.ops.floor_divide(keras.ops.cast(step, "int64"), self.lr_step)
-        # In float32 the rates would stray from those nearest to 1/10, 1/100.
-        divisor = keras.ops.power(keras.ops.cast(10, "float64"), keras.ops.cast(falls, "float64"))
-        return keras.ops.cast(self.learning_rate / divisor, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """What `from_config` needs."""
-        return {"learning_rate": self.learning_rate, "lr_step": self.lr_step}
-
-
 def learning_rate_schedule(kind: str, learning_rate: float, steps: int, *, lr_step: int | None = None) -> Any:
     """The learning rate over `steps` updates.
 
@@ -127,17 +99,15 @@ def learning_rate_schedule(kind: str, learning_rate: float, steps: int, *, lr_st
         kind: `step` (falls to a tenth, again and again), `cosine` (down to 0) or `constant`.
         learning_rate: at the first update.
         steps: how many updates it spans.
-        lr_step: of `step`: updates from one fall to the next, also beyond `steps`. Without it, the rate falls after the
-            first and the second third of `steps`, and then stays.
+        lr_step: of `step`: updates from one fall to the next, also beyond `steps`, as of Caffe's step policy; after the
+            twelfth the rate stays. Without it, the rate falls after the first and the second third of `steps`.
     """
     if kind == "constant":
         return learning_rate
     if kind == "cosine":
         return keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=steps)
-    if lr_step is not None:
-        return StepDecay(learning_rate, lr_step)
+    falls = [-(-steps // 3), -(-2 * steps // 3)] if lr_step is None else [n * lr_step for n in range(1, 13)]
     # PiecewiseConstantDecay keeps a value up to and including its boundary.
-    boundaries = [-(-steps // 3) - 1, -(-2 * steps // 3) - 1]
     return keras.optimizers.schedules.PiecewiseConstantDecay(
-        boundaries, [learning_rate, learning_rate / 10, learning_rate / 100]
+        [fall - 1 for fall in falls], [learning_rate / 10**n for n in range(len(falls) + 1)]
     )

@@ -6,15 +6,13 @@ import pytest
 
 from sjft_tf.retrieval import HistogramMeasure, SquaredDistance, squared_distance, squared_hellinger, symmetric_kl
 from sjft_tf.retrieval.lifting import lift_sources, lift_targets
-from sjft_tf.retrieval.threads import Threads
 
 
 def lifted(measure, targets, sources):
     lift = measure.lift(targets)
     v = np.empty((len(sources), lift.depth), np.float32)
-    with Threads() as threads:
-        lift_sources(sources, lift, v, threads)
-        return lift_targets(targets, lift, threads), v
+    lift_sources(sources, lift, v)
+    return lift_targets(targets, lift), v
 
 
 @pytest.mark.parametrize("smoothing", ["authors", 0.5])

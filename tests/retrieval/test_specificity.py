@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import json
 
@@ -104,7 +105,7 @@ def test_words_and_values(rng):
         "it would be 1.7 %. About 71 % of the variance of a target image's divergences is the source image's own, the "
         "same for every target image."
     )
-    assert Specificity(**json.loads(json.dumps(found.config()))) == found
+    assert Specificity(**json.loads(json.dumps(dataclasses.asdict(found)))) == found
     alone = Specificity.of(draw_lists(rng, 5), np.arange(5), 90, depth=15)
     assert alone.overlap_in_class is None
     assert "class" not in alone.words() and "variance" not in alone.words()

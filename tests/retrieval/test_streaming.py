@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sjft_tf.errors import InputError
-from sjft_tf.retrieval import HistogramMeasure, SearchState, exact, search_exact, search_stream
+from sjft_tf.retrieval import HistogramMeasure, exact, search_exact, search_stream
 
 
 class Stopped(Exception):
@@ -47,7 +47,8 @@ def measure(weights):
 
 @pytest.fixture
 def state(tmp_path):
-    return SearchState(tmp_path / "state.npz", "this")
+    """Where a search leaves how far it is."""
+    return {"state": tmp_path / "state.npz", "made_from": "this"}
 
 
 def test_a_stream_is_searched_as_a_whole(sides, measure, weights, assert_same):
@@ -57,35 +58,35 @@ def test_a_stream_is_searched_as_a_whole(sides, measure, weights, assert_same):
 @pytest.mark.parametrize("stop", [0, 10, 20, 30, 40])
 def test_a_stopped_search_resumes_where_it_was(sides, measure, weights, assert_same, state, stop):
     with pytest.raises(Stopped):
-        search_stream(sides[0], Given(sides[1], stop), measure, depth=12, state=state)
+        search_stream(sides[0], Given(sides[1], stop), measure, depth=12, **state)
     rest = Given(sides[1])
-    assert_same(search_stream(sides[0], rest, measure, depth=12, state=state), search_exact(*sides, weights, depth=12))
+    assert_same(search_stream(sides[0], rest, measure, depth=12, **state), search_exact(*sides, weights, depth=12))
     assert rest.given == list(range(stop, 47, 10))
 
 
 def test_a_search_stopped_before_its_table_was_kept_searches_nothing_again(sides, measure, weights, assert_same, state):
-    search_stream(sides[0], Given(sides[1]), measure, depth=12, state=state)
+    search_stream(sides[0], Given(sides[1]), measure, depth=12, **state)
     rest = Given(sides[1])
-    assert_same(search_stream(sides[0], rest, measure, depth=12, state=state), search_exact(*sides, weights, depth=12))
+    assert_same(search_stream(sides[0], rest, measure, depth=12, **state), search_exact(*sides, weights, depth=12))
     assert rest.given == []
-    state.path.unlink()
-    search_stream(sides[0], rest, measure, depth=12, state=state)
+    state["state"].unlink()
+    search_stream(sides[0], rest, measure, depth=12, **state)
     assert rest.given == [0, 10, 20, 30, 40]
 
 
 @pytest.mark.parametrize("fault", ["made from other", "broken off", "another cut"])
 def test_what_another_search_left_is_not_taken(sides, measure, weights, assert_same, state, fault, caplog):
     with pytest.raises(Stopped):
-        search_stream(sides[0], Given(sides[1], 20), measure, depth=12, state=state)
+        search_stream(sides[0], Given(sides[1], 20), measure, depth=12, **state)
     rest = Given(sides[1])
     if fault == "made from other":
-        state = SearchState(state.path, "that")
+        state = {**state, "made_from": "that"}
     elif fault == "broken off":
-        state.path.write_bytes(state.path.read_bytes()[:-50])
+        state["state"].write_bytes(state["state"].read_bytes()[:-50])
     else:
         rest.block_rows = 8
     with caplog.at_level(logging.INFO):
-        table = search_stream(sides[0], rest, measure, depth=12, state=state)
+        table = search_stream(sides[0], rest, measure, depth=12, **state)
     assert "the search starts again" in caplog.text and rest.given[0] == 0
     assert_same(table, search_exact(*sides, weights, depth=12))
 
@@ -100,8 +101,8 @@ def test_other_blocks_and_a_stop_between_them_change_no_bit(
     stopped, rest = Given(sides[1], 2 * block_rows), Given(sides[1])
     stopped.block_rows = rest.block_rows = block_rows
     with pytest.raises(Stopped) if 2 * block_rows < 47 else contextlib.nullcontext():
-        search_stream(sides[0], stopped, measure, depth=12, hubness=hubness, state=state)
-    assert_same(search_stream(sides[0], rest, measure, depth=12, hubness=hubness, state=state), whole)
+        search_stream(sides[0], stopped, measure, depth=12, hubness=hubness, **state)
+    assert_same(search_stream(sides[0], rest, measure, depth=12, hubness=hubness, **state), whole)
     assert 0 not in rest.given
 
 

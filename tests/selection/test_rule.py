@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 
 from sjft_tf.errors import InputError
-from sjft_tf.selection import deepest_k, entropy, expand_counts, levels_of, outcome
+from sjft_tf.selection import deepest_k, entropy, expand_counts, outcome
 
 RULE = {"k0": 100, "sigma0": 4, "sigma1": 2, "delta": 0.1, "max_k": 10**6}
 # Specification 6.2: probabilities, true class, entropy, next K, with K_0 = K = 100.
@@ -60,14 +60,8 @@ def test_levels_of_the_specification():
             rule = {**RULE, "k0": 300, "max_k": max_k}
             counts.append(expand_counts(counts[-1], np.array([entropies]), np.array([correct]), **rule))
         assert np.ravel(counts).tolist() == [300 * level for level in levels]
-        assert levels_of(np.ravel(counts), 300).tolist() == levels
     assert deepest_k(k0=300, rounds=5, level_cap=10) == 3000
     assert deepest_k(k0=300, rounds=2, level_cap=10) == 1500
-
-
-def test_levels_of_lists_cut_short_are_rounded_up():
-    levels = levels_of(np.array([2, 20, 21, 40, 45], np.int32), 20)
-    assert levels.tolist() == [1, 1, 2, 2, 3] and levels.dtype == np.int32
 
 
 def test_entropy_equal_to_delta_is_uncertain():

@@ -70,12 +70,13 @@ def test_k_stops_at_the_level_cap(caplog):
     """The level test of the specification, 6.4, with K_0 = 300; the table is deeper than the cap."""
     caplog.set_level("INFO", "sjft_tf")
     table = NeighborTable(np.arange(4000, dtype=np.int32)[None], np.arange(4000, dtype=np.float32)[None])
-    selection = Selection(table, k0=300, level_cap=10)
-    seen = [(selection.counts.item(), selection.levels.item())]
-    for entropies, correct in ((0.0, False), (0.0, False), (1.0, True), (0.0, True)):
-        selection.advance(np.array([entropies]), np.array([correct]))
-        seen.append((selection.counts.item(), selection.levels.item()))
-    assert seen == [(300, 1), (1500, 5), (2700, 9), (3000, 10), (3000, 10)]
+    for cap, levels in ((None, [1, 5, 9, 11, 11]), (10, [1, 5, 9, 10, 10])):
+        selection = Selection(table, k0=300, level_cap=cap)
+        seen = [(selection.counts.item(), selection.levels.item())]
+        for entropies, correct in ((0.0, False), (0.0, False), (1.0, True), (0.0, True)):
+            selection.advance(np.array([entropies]), np.array([correct]))
+            seen.append((selection.counts.item(), selection.levels.item()))
+        assert seen == [(300 * level, level) for level in levels]
     assert "at the cap, level_cap * k0 = 3000" in caplog.text
     assert Selection(table, k0=3999, level_cap=10).max_k == 4000
 
@@ -87,6 +88,12 @@ def test_levels_are_k_over_k0_and_none_without_a_table(table):
     assert selection.levels.tolist() == [3, 3, 1, 1, 1]  # 20 of a list of 20, and 24 cut to 20
     assert Selection(table, k0=50).levels.tolist() == [1] * 5
     assert Selection(None, mode="none").levels is None
+
+
+def test_levels_of_lists_cut_short_are_rounded_up(table):
+    selection = Selection(table, k0=20)
+    selection.counts = np.array([2, 20, 21, 40, 45], np.int32)
+    assert selection.levels.tolist() == [1, 1, 2, 2, 3] and selection.levels.dtype == np.int32
 
 
 def _drawable(table, counts, labels, least):
@@ -196,7 +203,7 @@ def test_a_damaged_state_is_refused_and_changes_nothing(table, change, message):
         ({"mode": "selective"}, "needs a neighbor table"),
         ({"mode": "all"}, "needs n_source"),
         ({"mode": "none", "k0": 0}, "k0 is 0"),
-        ({"mode": "none", "sigma1": -1}, "none may be negative"),
+        ({"mode": "none", "sigma1": -1}, "sigma1 is -1; it must be 0 or more"),
         ({"mode": "none", "level_cap": 0}, "level_cap is 0"),
         ({"mode": "none", "min_per_class": -1}, "min_per_class is -1"),
         ({"mode": "all", "n_source": 3, "min_per_class": 2}, "needs source_labels"),

@@ -7,7 +7,14 @@ import pytest
 from sjft_tf.errors import InputError
 from sjft_tf.selection import Selection
 from sjft_tf.training import Checkpoint, JointModel, NeighborExpansion, caffe_sgd, joint_dataset
-from sjft_tf.training.checkpoint import build_variables, read_checkpoint, restore, save_checkpoint, training_state
+from sjft_tf.training.checkpoint import (
+    Saved,
+    build_variables,
+    read_checkpoint,
+    restore,
+    save_checkpoint,
+    training_state,
+)
 
 
 def _model(width=8, seed=0, kind=JointModel):
@@ -120,7 +127,7 @@ def test_another_keras_model_is_told_where_to_begin(tmp_path, target, source, ta
 def test_what_training_does_not_resume_from_changes_nothing(tmp_path, table, caplog):
     selection, path = Selection(table, k0=2), tmp_path / "c.npz"
     assert read_checkpoint(path) is None
-    save_checkpoint(path, training_state(_model(), selection), round=1, step=7, notes=[3, {"a": 0.1}], made_from="x")
+    save_checkpoint(path, Saved(1, 7, [3, {"a": 0.1}], training_state(_model(), selection)), made_from="x")
     saved = read_checkpoint(path, made_from="x")
     assert (saved.round, saved.step, saved.notes) == (1, 7, [3, {"a": 0.1}])
     assert read_checkpoint(path, made_from="y") is None
@@ -132,7 +139,7 @@ def test_what_training_does_not_resume_from_changes_nothing(tmp_path, table, cap
 
 def test_a_checkpoint_of_another_model_is_refused_in_one_line_and_changes_nothing(tmp_path, table):
     selection, path, model = Selection(table, k0=2), tmp_path / "c.npz", _model()
-    save_checkpoint(path, training_state(_model(width=9), selection), round=0, step=1)
+    save_checkpoint(path, Saved(0, 1, None, training_state(_model(width=9), selection)))
     before = [variable.numpy() for variable in model.variables]
     message = r"c.npz is of another model: its model/\d is \[3, 9\], and here .*kernel is \[3, 8\]"
     with pytest.raises(InputError, match=message):

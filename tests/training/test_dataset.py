@@ -30,7 +30,7 @@ def test_rows_alternate_between_target_and_source_with_their_own_labels(target, 
     ]
     assert images.shape == (6, 16, 16, 3) and images.dtype == np.float32
     assert 0 <= images.min() and images.max() <= 255
-    expected = sample_batch(selection, 0, 0, 0, n_target=len(target), pairs=3)
+    expected = sample_batch(selection, 0, 0, 0, labels=target.labels, pairs=3)
     np.testing.assert_array_equal(labels["target"][::2], target.labels[expected.targets])
     np.testing.assert_array_equal(labels["source"][1::2], source.labels[expected.sources])
     assert weights["target"].tolist() == [1, 0] * 3 and weights["source"].tolist() == [0, 1] * 3
@@ -141,7 +141,8 @@ def test_mode_none_sees_the_same_target_images_as_a_joint_run(target, source, ta
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch_size": 5}, "batch_size is 5; it must be even"),
+        ({"batch_size": 5}, "batch_size is 5, .* equal numbers of target and source images .* take a multiple of 2"),
+        ({"batch_size": 0}, "batch_size is 0; it must be 1 or more"),
         ({"batch_size": 10, "shard": Shard(0, 2, 2)}, "batch_size is 10, .* on 4 replicas; take a multiple of 8"),
         ({"iter_size": 0}, "iter_size is 0; it must be 1 or more"),
         ({"steps": 0}, "steps is 0; it must be 1 or more"),

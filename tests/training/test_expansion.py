@@ -10,7 +10,6 @@ from sjft_tf.images import center_view, decode
 from sjft_tf.inference import predict
 from sjft_tf.selection import Selection, entropy, expand_counts
 from sjft_tf.training import JointModel, NeighborExpansion, caffe_sgd, joint_dataset, joint_terms
-from sjft_tf.training.objectives import losses
 
 
 def _by_hand(model, domain, size):
@@ -54,7 +53,7 @@ def test_two_runs_from_one_seed_end_in_the_same_weights_and_each_round_draws_by_
     def trained(epochs):
         keras.utils.set_random_seed(0)
         again, selection = keras.models.clone_model(model), Selection(table, k0=2)
-        again.compile(caffe_sgd(0.05), losses(joint_terms()), jit_compile=False)
+        again.compile(caffe_sgd(0.05), {term.name: term.loss for term in joint_terms()}, jit_compile=False)
         data = joint_dataset(target, source, selection, batch_size=4, image_size=16, steps=4)
         for epoch in epochs:
             again.fit(data, initial_epoch=epoch[0], epochs=epoch[1], callbacks=[NeighborExpansion(selection, target)],

@@ -9,7 +9,6 @@ Reference: Waudby-Smith, Ramdas, Estimating means of bounded random variables by
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -38,10 +37,6 @@ class Certificate:
     depth: int
     candidates: int
     min_recall: float
-
-    def config(self) -> dict[str, Any]:
-        """JSON values by name."""
-        return dataclasses.asdict(self)
 
     def summary(self) -> str:
         """One line for people."""

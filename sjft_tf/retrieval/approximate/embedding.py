@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sjft_tf.retrieval.lifting import Lift, lift_sources, lift_targets
-from sjft_tf.retrieval.threads import Threads, tiles
+from sjft_tf.retrieval.threads import tiles
 
 _LIFTED_BYTES = 2**26  # of source vectors at a time
 _FAINT = 1e-5  # singular values below so many times the first are rounding errors of float32
@@ -46,7 +46,7 @@ class Embedding:
     def targets(self, descriptors: np.ndarray) -> np.ndarray:
         """Embedded targets, `[n, d]` float32."""
         embedded = np.full((len(descriptors), self.dimensions), self.common, np.float32)
-        embedded[:, :-1] = (_lifted_targets(descriptors, self.lift) - self.target_mean) @ self.target_map.T
+        embedded[:, :-1] = (lift_targets(descriptors, self.lift) - self.target_mean) @ self.target_map.T
         return embedded
 
     def sources(self, descriptors: np.ndarray) -> np.ndarray:
@@ -65,12 +65,10 @@ def fit_embedding(targets: np.ndarray, sources: np.ndarray, lift: Lift, *, dimen
     a target, by least squares, `-diag(1 / s) B^T (v - mean v) u`; both are scaled to equal length.
 
     Args:
-        targets: descriptors of a sample of the targets, or of all.
-        sources: descriptors of a sample of the sources.
-        lift: the lift of both.
+        targets, sources: descriptors of a sample of either side, or of all.
         dimensions: numbers to keep beside the common one; fewer are kept where the sample has no more.
     """
-    u = _lifted_targets(targets, lift)
+    u = lift_targets(targets, lift)
     target_mean = u.mean(axis=0)
     u -= target_mean
     products, agreed = np.empty((len(u), len(sources))), np.empty(len(sources))
@@ -79,9 +77,12 @@ def fit_embedding(targets: np.ndarray, sources: np.ndarray, lift: Lift, *, dimen
         products[:, rows], agreed[rows] = u @ v.T, v @ target_mean
         total += v.sum(axis=0, dtype=np.float64)
     source_mean = (total / len(sources)).astype(np.float32)
-    left, values, right = _singular(products - products.mean(axis=1, keepdims=True), dimensions)
-    left, right = left / np.sqrt(values), right / np.sqrt(values)
-    target_map = np.zeros((len(values), u.shape[1]))
+    products -= products.mean(axis=1, keepdims=True)
+    squares, left = np.linalg.eigh(products @ products.T)  # of the singular values, ascending
+    kept = min(dimensions, int((squares > squares[-1] * _FAINT**2).sum()))
+    values, left = np.sqrt(squares[::-1][:kept]), left[:, ::-1][:, :kept]
+    left, right = left / np.sqrt(values), products.T @ left / values / np.sqrt(values)
+    target_map = np.zeros((kept, u.shape[1]))
     for rows, v in _lifted_sources(sources, lift):
         target_map -= right[rows].T @ (v - source_mean)
     scale = np.sqrt(agreed.std() or 1)
@@ -89,26 +90,8 @@ def fit_embedding(targets: np.ndarray, sources: np.ndarray, lift: Lift, *, dimen
     return Embedding(lift, target_mean, source_mean, target_map.astype(np.float32), source_map, -float(scale))
 
 
-def _lifted_targets(descriptors: np.ndarray, lift: Lift) -> np.ndarray:
-    with Threads() as threads:
-        return lift_targets(descriptors, lift, threads)
-
-
 def _lifted_sources(descriptors: np.ndarray, lift: Lift) -> Iterator[tuple[slice, np.ndarray]]:
-    with Threads() as threads:
-        for rows in tiles(len(descriptors), max(1, _LIFTED_BYTES // (4 * lift.depth))):
-            v = np.empty((rows.stop - rows.start, lift.depth), np.float32)
-            lift_sources(descriptors[rows], lift, v, threads)
-            yield rows, v
-
-
-def _singular(matrix: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first singular vectors `[n, d]`, values `[d]`, and vectors `[m, d]` of a matrix `[n, m]`."""
-    if len(matrix) > matrix.shape[1]:
-        right, values, left = _singular(matrix.T, dimensions)
-        return left, values, right
-    squares, left = np.linalg.eigh(matrix @ matrix.T)
-    squares, left = squares[::-1], left[:, ::-1]
-    kept = min(dimensions, int((squares > squares[0] * _FAINT**2).sum()))
-    values, left = np.sqrt(squares[:kept]), left[:, :kept]
-    return left, values, matrix.T @ left / values
+    for rows in tiles(len(descriptors), max(1, _LIFTED_BYTES // (4 * lift.depth))):
+        v = np.empty((rows.stop - rows.start, lift.depth), np.float32)
+        lift_sources(descriptors[rows], lift, v)
+        yield rows, v

@@ -12,7 +12,7 @@ import numpy as np
 
 from sjft_tf.retrieval.lifting import Lift, lift_sources, lift_targets
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.threads import Threads, borrowed, n_cores, one_blas_thread
+from sjft_tf.retrieval.threads import borrowed, for_each_tile, n_cores, one_blas_thread
 from sjft_tf.retrieval.top_k import keys_of, table_of
 
 _GROUP = 64  # targets
@@ -31,9 +31,7 @@ def rerank(
         targets: `[n, ...]` descriptors.
         candidates: `[n, c]` int64 source indices, ascending in each row, c >= depth.
         order: `[n]` int, the targets so that those with common candidates follow each other; changes time only.
-        lift: the lift of both sides.
         sources: gives descriptors of source images; asked for distinct candidates in ascending order, each once.
-        depth: neighbors of each target image.
 
     Returns:
         A table whose divergences are those of `search_exact` but for rounding: products of other shapes add up otherwise.
@@ -46,8 +44,8 @@ def rerank(
     v, taken = np.empty((rows, lift.depth), np.float32), queue.SimpleQueue[np.ndarray]()
     for _ in range(n_cores()):
         taken.put(np.empty((int(_WHOLE * rows), lift.depth), np.float32))
-    with one_blas_thread(), Threads() as threads:
-        u = lift_targets(targets[order], lift, threads)
+    with one_blas_thread():
+        u = lift_targets(targets[order], lift)
         for tile, first in enumerate(edges[:-1].tolist()):
             low, high = bounds[:, tile], bounds[:, tile + 1]
             proposed = [ordered[row, low[row] : high[row]] - first for row in range(len(ordered))]
@@ -55,7 +53,7 @@ def rerank(
             wanted = np.flatnonzero(place >= 0)
             if not len(wanted):
                 continue
-            lift_sources(sources(wanted + first), lift, v, threads)
+            lift_sources(sources(wanted + first), lift, v)
 
             def rank(
                 group: slice, low: np.ndarray = low, high: np.ndarray = high, place: np.ndarray = place,
@@ -70,7 +68,7 @@ def rerank(
                 values = np.maximum(products[members, columns], 0)
                 keys[group][members, within] = keys_of(values, ordered[group][members, within])
 
-            threads.each(rank, len(ordered), rows=_GROUP)
+            for_each_tile(rank, len(ordered), rows=_GROUP)
     table_keys = np.empty_like(keys)
     table_keys[order] = keys
     return table_of(np.sort(table_keys, axis=1)[:, :depth])

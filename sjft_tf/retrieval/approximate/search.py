@@ -11,29 +11,53 @@ import math
 import numpy as np
 
 from sjft_tf.descriptors import DescribedDomain
-from sjft_tf.errors import InputError
+from sjft_tf.errors import InputError, check_at_least
 from sjft_tf.progress import Progress
 from sjft_tf.retrieval.approximate.certificate import Certificate, mean_interval, recalls
 from sjft_tf.retrieval.approximate.embedding import fit_embedding
 from sjft_tf.retrieval.approximate.index import ScannIndex, index_bytes, leaves_for, scann_operations
 from sjft_tf.retrieval.approximate.rerank import near_each_other, rerank
-from sjft_tf.retrieval.exact import ExactSearch, check_depth
+from sjft_tf.retrieval.exact import ExactSearch
 from sjft_tf.retrieval.measures import Measure
 from sjft_tf.retrieval.neighbor_table import NeighborTable
 
 _logger = logging.getLogger(__name__)
 
 _FIT_TARGETS, _FIT_SOURCES = 1024, 4096  # images of either side that the embedding is fitted on, at most
+_BUILT, _ASKED, _RANKED, _WORTH = 800, 0.17, 3.8, 2.0  # see `choose_method`
 _FIRST, _GROWTH, _DEEPEST = 1.15, 1.5, 10  # candidates: times depth at first, growth where recall is too low, the most
+
+
+def choose_method(n_target: int, n_source: int, depth: int, *, obstacle: str = "") -> tuple[str, str]:
+    """Exact or approximate search, by their time.
+
+    The time of an index, in units of an exact search for one target image: building takes `_BUILT` of them whatever the
+    number of targets (the certificate's exact lists and the embedding), and then each target `_ASKED` to be proposed
+    candidates and `_RANKED sqrt(depth / n_source)` to rank them, because the wider the lists, the more of the source a
+    group of targets proposes. Measured with Gabor descriptors, see docs/results/retrieval.md.
+
+    Args:
+        n_target, n_source, depth: numbers of target images, of source images, and of neighbors of each target image.
+        obstacle: why there can be no index, if so.
+
+    Returns:
+        "scann" where that is at least twice as fast, since it may miss neighbors, else "exact"; and why, in words.
+    """
+    if obstacle:
+        return "exact", obstacle
+    each = _ASKED + _RANKED * math.sqrt(min(1, depth / n_source))
+    gain = n_target / (_BUILT + each * n_target)
+    sizes = f"{depth:,} neighbors of {n_target:,} target images among {n_source:,} source images"
+    method, relation = ("scann", "at least") if gain >= _WORTH else ("exact", "less than")
+    return method, f"an index would be {gain:.1f} times as fast, {relation} {_WORTH:g}, for {sizes}"
 
 
 class ScannSearch:
     """A source that is indexed for a target, with its recall measured.
 
     Args:
-        targets: `[n_target, ...]` descriptors.
+        targets, measure: as in `ExactSearch`.
         source: the images to search.
-        measure: by what descriptors are compared.
         depth: neighbors of each target image; no more than there are source images are found.
         dimensions: numbers of an embedded image, beside the common one.
         min_recall: what recall@depth must reach with a confidence of 95 %.
@@ -61,9 +85,7 @@ class ScannSearch:
         progress: Progress | None = None,
     ) -> None:
         scann_operations()  # before hours of describing
-        check_depth(depth)
-        if dimensions < 1:
-            raise InputError(f"dimensions is {dimensions}; it must be 1 or more")
+        check_at_least(1, depth=depth, dimensions=dimensions)
         if not 0 <= min_recall < 1:
             raise InputError(f"min_recall is {min_recall}; it must be at least 0 and below 1")
         measure.check(targets, "target", targets)

@@ -1,4 +1,4 @@
-"""The callback by which a `fit` that was killed resumes with the same weights as one that was not."""
+"""The callback by which a killed `fit` resumes with the weights of one that was not, and one that tells of its steps."""
 
 import logging
 import os
@@ -9,27 +9,20 @@ import keras
 import tensorflow as tf
 
 from sjft_tf.errors import InputError
+from sjft_tf.progress import Progress
 from sjft_tf.selection import Selection
-from sjft_tf.training.checkpoint import (
-    Saved,
-    build_variables,
-    read_checkpoint,
-    restore,
-    save_checkpoint,
-    training_state,
-)
+from sjft_tf.training import checkpoint
+from sjft_tf.training.checkpoint import Saved
 
 logger = logging.getLogger(__name__)
 
 
-class Kept(Protocol):
-    """Something with a state of its own, which a checkpoint is to hold; JSON."""
+class _Kept(Protocol):
+    """Something with a state of its own, JSON, which a checkpoint is to hold."""
 
-    def state(self) -> Any:
-        """What `restore` needs."""
+    def state(self) -> Any: ...
 
-    def restore(self, state: Any) -> None:
-        """Return to that state."""
+    def restore(self, state: Any) -> None: ...
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -52,7 +45,7 @@ class Checkpoint(keras.callbacks.Callback):
         path: an `.npz` file.
         selection: the one that the dataset draws by; None: that of `NeighborExpansion`.
         every: steps after which the state is saved within a round; it is saved at the end of each, too.
-        kept: other callbacks whose state is saved and restored.
+        kept: other callbacks whose `state()`, JSON, is saved and given back to their `restore`.
         made_from: a hash of what the training depends on; a file with another one is not resumed from.
         round: a file of another round than this is not resumed from; None: of any.
         writes: whether this process writes the file; of several workers one does.
@@ -72,7 +65,7 @@ class Checkpoint(keras.callbacks.Callback):
         selection: Selection | None = None,
         *,
         every: int = 200,
-        kept: Mapping[str, Kept] | None = None,
+        kept: Mapping[str, _Kept] | None = None,
         made_from: str = "",
         round: int | None = None,
         writes: bool = True,
@@ -81,7 +74,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.path, self.every = path, every
         self.selection: Any = selection  # once training has begun there is one
         self.kept, self.made_from, self.writes = dict(kept or {}), made_from, writes
-        saved = read_checkpoint(path, made_from=made_from)
+        saved = checkpoint.read_checkpoint(path, made_from=made_from)
         self._saved = saved if saved is None or round in (None, saved.round) else None
         self.round, self.step = (self._saved.round, self._saved.step) if self._saved is not None else (round or 0, 0)
         self._logs: list[dict] = self._saved.notes["logs"] if self._saved is not None else []
@@ -92,7 +85,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.selection = self.selection or self.params.get("selection")
         if self.selection is None:
             raise InputError(f"the checkpoint {self.path} needs the selection: give it, or NeighborExpansion beside it")
-        build_variables(self.model)
+        checkpoint.build_variables(self.model)
         if self._saved is not None:
             logger.info("%s: resuming after step %d of round %d", self.path, self.step, self.round + 1)
             self._restore(self._saved)
@@ -133,16 +126,34 @@ class Checkpoint(keras.callbacks.Callback):
 
     def save(self) -> None:
         """Write the present state; all of several workers must call this."""
-        state = training_state(self.model, self.selection)
+        state = checkpoint.training_state(self.model, self.selection)
         if self.writes:
             notes = {"logs": self._logs, "kept": {name: keeper.state() for name, keeper in self.kept.items()}}
-            place = {"round": self.round, "step": self.step}
-            save_checkpoint(self.path, state, **place, notes=notes, made_from=self.made_from)
+            saved = Saved(self.round, self.step, notes, state)
+            checkpoint.save_checkpoint(self.path, saved, made_from=self.made_from)
 
     def _restore(self, saved: Saved) -> None:
-        restore(saved, self.model, self.selection, path=self.path)
+        checkpoint.restore(saved, self.model, self.selection, path=self.path)
         for name, keeper in self.kept.items():
             keeper.restore(saved.notes["kept"][name])
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """Tells a `Progress` after each step how many of all rounds' are done.
+
+    Args:
+        progress: is told.
+        checkpoint: among the callbacks before this one; knows the step.
+    """
+
+    def __init__(self, progress: Progress, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        self.progress, self.checkpoint = progress, checkpoint
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Tell."""
+        steps = self.params["steps"]
+        self.progress(self.checkpoint.round * steps + self.checkpoint.step, self.params["epochs"] * steps)
 
 
 def first_epoch(callbacks: Any, otherwise: int) -> int:

@@ -44,7 +44,12 @@ class LossCurves(keras.callbacks.Callback):
         steps = self.params["steps"]
         if self._step % max(1, (steps or 0) // POINTS) == 0 or self._step == steps:
             means = {name: float(value) for name, value in self.model.get_metrics_result().items()}
-            self._check_finite(means["loss"])
+            if not np.isfinite(means["loss"]):
+                rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+                raise InputError(
+                    f"training diverged in round {self._round}: the loss is no finite number by step {self._step}; the "
+                    f"learning rate is {rate:g}, take a lower one"
+                )
             losses = {term.name: means[f"{term.name}_{MEAN_LOSS}"] for term in self.model.terms}
             self._noted.append((self._step, losses))
 
@@ -56,11 +61,3 @@ class LossCurves(keras.callbacks.Callback):
             sums = steps * np.array([0.0, *(means[name] for _, means in self._noted)])
             curve[name] = np.round(np.diff(sums) / np.diff(steps), 4).tolist()
         return curve
-
-    def _check_finite(self, loss: float) -> None:
-        if not np.isfinite(loss):
-            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-            raise InputError(
-                f"training diverged in round {self._round}: the loss is no finite number by step {self._step}; the learning "
-                f"rate is {rate:g}, take a lower one"
-            )

@@ -23,8 +23,7 @@ class NeighborExpansion(keras.callbacks.Callback):
     Args:
         selection: the one that the dataset draws by.
         target: the target domain, in the order of the selection.
-        image_size: pixels; None: the model's input size.
-        batch_size: images a forward pass.
+        image_size, batch_size: as in `predict`.
 
     Raises:
         InputError: the selection is for another domain; or the model's answers are no finite numbers.
@@ -51,9 +50,7 @@ class NeighborExpansion(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """End the round."""
-        probabilities = predict(
-            plain_model(self), self.target, image_size=self.image_size, batch_size=self.batch_size
-        )  # fmt: skip
+        probabilities = predict(plain_model(self), self.target, image_size=self.image_size, batch_size=self.batch_size)
         self.entropies = entropy(probabilities).astype(np.float32)
         if not np.isfinite(self.entropies).all():
             raise InputError(

@@ -77,8 +77,7 @@ class ValidationAccuracy(keras.callbacks.Callback):
 
     Args:
         validation: images in the target's label space.
-        image_size: pixels; None: the model's input size.
-        batch_size: images a forward pass.
+        image_size, batch_size: as in `predict`.
     """
 
     def __init__(self, validation: Domain, *, image_size: int | None = None, batch_size: int = 64) -> None:

@@ -1,5 +1,8 @@
 """Recall against sets, the interval against the definition, exact binomial intervals and its promise to hold."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -74,5 +77,5 @@ def test_a_sample_of_all_targets_leaves_no_doubt(rng):
 
 def test_certificate_is_json_by_name():
     certificate = Certificate(0.99, 0.97, 1.0, 200, 850, 980, 0.95)
-    assert Certificate(**certificate.config()) == certificate
+    assert Certificate(**json.loads(json.dumps(dataclasses.asdict(certificate)))) == certificate
     assert "recall@850 0.9900" in certificate.summary()

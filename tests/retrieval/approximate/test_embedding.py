@@ -6,7 +6,6 @@ import pytest
 from sjft_tf.retrieval import HistogramMeasure, SquaredDistance
 from sjft_tf.retrieval.approximate.embedding import fit_embedding
 from sjft_tf.retrieval.lifting import lift_targets
-from sjft_tf.retrieval.threads import Threads
 
 
 def centered(matrix):
@@ -22,8 +21,7 @@ def lifted(lift, targets, sources):
     """What is to be ranked by: the nearest first where it descends."""
     v = np.empty((len(sources), lift.depth), np.float32)
     lift.sources(sources, v)
-    with Threads() as threads:
-        return -lift_targets(targets, lift, threads).astype(np.float64) @ v.T
+    return -lift_targets(targets, lift).astype(np.float64) @ v.T
 
 
 def test_products_of_all_dimensions_rank_as_the_divergence(rng, draw, weights):

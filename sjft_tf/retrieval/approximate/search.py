@@ -24,7 +24,7 @@ from sjft_tf.retrieval.neighbor_table import NeighborTable
 _logger = logging.getLogger(__name__)
 
 _FIT_TARGETS, _FIT_SOURCES = 1024, 4096  # images of either side that the embedding is fitted on, at most
-_BUILT, _ASKED, _RANKED, _WORTH = 800, 0.17, 3.8, 2.0  # see `choose_method`
+_BUILT, _ASKED, _RANKED, _WORTH = 2700, 0.085, 5.2, 2.0  # see `choose_method`
 _FIRST, _GROWTH, _DEEPEST = 1.15, 1.5, 10  # candidates: times depth at first, growth where recall is too low, the most
 
 
@@ -34,7 +34,7 @@ def choose_method(n_target: int, n_source: int, depth: int, *, obstacle: str = "
     The time of an index, in units of an exact search for one target image: building takes `_BUILT` of them whatever the
     number of targets (the certificate's exact lists and the embedding), and then each target `_ASKED` to be proposed
     candidates and `_RANKED sqrt(depth / n_source)` to rank them, because the wider the lists, the more of the source a
-    group of targets proposes. Measured with Gabor descriptors, see docs/results/retrieval.md.
+    group of targets proposes. Fitted to Gabor and AlexNet descriptors, see docs/results/retrieval.md.
 
     Args:
         n_target, n_source, depth: numbers of target images, of source images, and of neighbors of each target image.

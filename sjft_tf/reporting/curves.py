@@ -66,7 +66,7 @@ def outcomes_by_round(
     entropies_per_round: Sequence[np.ndarray], correct_per_round: Sequence[np.ndarray], delta: float
 ) -> matplotlib.figure.Figure:
     """Target images wrong, uncertain and settled after each round, as parts of one bar a round."""
-    rounds = drawing.shown_rounds(len(correct_per_round))
+    rounds = drawing.spread(len(correct_per_round))
     outcomes = [outcome(entropies_per_round[i], correct_per_round[i], delta) for i in rounds]
     figure, axes = drawing.chart(height=0.6 + 0.32 * len(rounds))
     n_target = len(correct_per_round[0])

@@ -99,9 +99,9 @@ def legend_above(figure: matplotlib.figure.Figure, axes: matplotlib.axes.Axes) -
     figure.legend(handles, labels, loc="outside upper left", ncols=len(labels))
 
 
-def shown_rounds(n_rounds: int, at_most: int = 8) -> np.ndarray:
-    """The first round, the last, and evenly spread ones between; all where there are no more than `at_most`."""
-    return np.unique(np.linspace(0, n_rounds - 1, min(n_rounds, at_most)).round().astype(int))
+def spread(n: int, at_most: int = 8) -> np.ndarray:
+    """`[<= at_most]` int, the first of `n`, the last, and evenly spread ones between; the same ones each time."""
+    return np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(int))
 
 
 def rows_by_round(rounds: np.ndarray) -> tuple[matplotlib.figure.Figure, list[matplotlib.axes.Axes]]:

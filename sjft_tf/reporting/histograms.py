@@ -14,7 +14,7 @@ FLOOR = 1e-3  # nats; entropies below share the lowest bin
 
 def counts_histogram(counts_per_round: Sequence[np.ndarray]) -> matplotlib.figure.Figure:
     """How many target images had which K, with the mean of each round beside it."""
-    rounds = drawing.shown_rounds(len(counts_per_round))
+    rounds = drawing.spread(len(counts_per_round))
     figure, rows = drawing.rows_by_round(rounds)
     highest = max(int(counts.max()) for counts in counts_per_round)
     for axes, number in zip(rows, rounds, strict=True):
@@ -35,7 +35,7 @@ def entropy_histogram(
     entropies_per_round: Sequence[np.ndarray], correct_per_round: Sequence[np.ndarray], delta: float, n_classes: int
 ) -> matplotlib.figure.Figure:
     """How many target images had which entropy, by outcome, on a logarithmic axis with `delta` marked."""
-    rounds = drawing.shown_rounds(len(entropies_per_round))
+    rounds = drawing.spread(len(entropies_per_round))
     figure, rows = drawing.rows_by_round(rounds)
     floor = min(FLOOR, delta / 10) if delta > 0 else FLOOR
     edges = entropy_edges(floor, float(np.log(n_classes)), delta)

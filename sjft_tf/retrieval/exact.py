@@ -24,7 +24,7 @@ from sjft_tf.retrieval.divergence import SMOOTHING, Smoothing
 from sjft_tf.retrieval.lifting import lift_targets
 from sjft_tf.retrieval.measures import Divergence, HistogramMeasure, Measure
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.threads import borrowed, for_each_tile, n_cores, one_blas_thread, tiles
+from sjft_tf.retrieval.threads import N_CORES, borrowed, for_each_tile, one_blas_thread, tiles
 from sjft_tf.retrieval.top_k import TopK, table_of
 
 _logger = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ class ExactSearch:
         free = 1e9 * (memory_gb - resident_gb) - TopK.bytes_for(n, self._depth, size)
         room, each = 4 * size * (length + self._scored_rows), 8 * length  # of a thread, of a lifted target image
         if free >= room + n * each:
-            return n, min(n_cores(), int((free - n * each) // room))
+            return n, min(N_CORES, int((free - n * each) // room))
         rows = int((free - room) // each) // _TARGET_ROWS * _TARGET_ROWS
         if rows <= 0 or self._hubness == "csls":
             least = n if self._hubness == "csls" else min(n, _TARGET_ROWS)

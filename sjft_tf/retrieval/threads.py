@@ -11,6 +11,7 @@ from typing import TypeVar
 import threadpoolctl
 
 T = TypeVar("T")
+N_CORES = os.cpu_count() or 1
 
 
 def tiles(n: int, rows: int) -> Iterator[slice]:
@@ -18,14 +19,9 @@ def tiles(n: int, rows: int) -> Iterator[slice]:
     return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
 
 
-def n_cores() -> int:
-    """Cores that the machine has."""
-    return os.cpu_count() or 1
-
-
 def for_each_tile(work: Callable[[slice], None], n: int, *, rows: int) -> None:
     """Call `work` for tiles that cover 0..n-1, side by side, a thread for each core; the first exception is raised."""
-    with concurrent.futures.ThreadPoolExecutor(n_cores()) as threads:
+    with concurrent.futures.ThreadPoolExecutor(N_CORES) as threads:
         for _ in threads.map(work, tiles(n, rows)):
             pass
 

@@ -12,7 +12,7 @@ from sjft_tf.reporting.words import counted, divergence, number
 from sjft_tf.retrieval import NeighborTable, borrowing
 from sjft_tf.workspace import Workspace
 
-HUBS, ROWS = 8, 8
+HUBS = 8
 
 
 def draw_neighbors(workspace: Workspace, table: NeighborTable, target_ids: list[str], path: pathlib.Path) -> None:
@@ -77,8 +77,3 @@ def borrowing_of(workspace: Workspace, table: NeighborTable, counts: np.ndarray)
         class_expected=expected[held],
         hubs=_shots(source, most, [f"neighbor of {number(found[index])} of {targets}" for index in most]),
     )
-
-
-def spread_positions(n: int, count: int = ROWS) -> np.ndarray:
-    """`[<= count]` int, positions spread evenly over `n` images; the same ones each time."""
-    return np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(int))

@@ -7,8 +7,9 @@ from typing import Any
 from sjft_tf import files
 from sjft_tf.config import to_yaml
 from sjft_tf.reporting import DomainSummary, ReportData, write_report
+from sjft_tf.reporting.drawing import spread
 from sjft_tf.retrieval.specificity import Specificity
-from sjft_tf.stages.gallery import borrowing_of, gallery_row, spread_positions
+from sjft_tf.stages.gallery import borrowing_of, gallery_row
 from sjft_tf.stages.values import Evaluation, Neighbors
 from sjft_tf.workspace import Rounds, Workspace, versions
 
@@ -72,7 +73,7 @@ def _report_data(
     gallery, borrowing, specificity = [], None, None
     if neighbors is not None:
         table = neighbors.table
-        gallery = [gallery_row(workspace, table, i) for i in spread_positions(len(workspace.target)).tolist()]
+        gallery = [gallery_row(workspace, table, i) for i in spread(len(workspace.target)).tolist()]
         if e.selection.mode == "selective":
             borrowing = borrowing_of(workspace, table, rounds.arrays[-1]["counts"])
             specificity = neighbors.figures.get("specificity")

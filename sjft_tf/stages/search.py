@@ -17,6 +17,7 @@ from sjft_tf.config import parse_experiment, settings_for_hash, to_yaml
 from sjft_tf.descriptors import DescribedDomain, Describer, FeatureDescriber, HistogramDescriber, PooledFeatures
 from sjft_tf.errors import InputError
 from sjft_tf.progress import watching
+from sjft_tf.reporting.drawing import spread
 from sjft_tf.retrieval import (
     ExactSearch,
     Measure,
@@ -28,7 +29,6 @@ from sjft_tf.retrieval import (
 )
 from sjft_tf.retrieval.specificity import Specificity
 from sjft_tf.selection import deepest_k
-from sjft_tf.stages.gallery import spread_positions
 from sjft_tf.stages.values import Description, Neighbors
 from sjft_tf.workspace import RunFolder, Workspace
 
@@ -190,7 +190,7 @@ def _specificity(
     workspace: Workspace, table: NeighborTable, targets: np.ndarray, source: DescribedDomain
 ) -> Specificity:
     """How specific the lists of the first round are; divergences are those of images spread evenly over both domains."""
-    sources, some = spread_positions(len(source), SAMPLED_SOURCES), spread_positions(len(targets), SAMPLED_TARGETS)
+    sources, some = spread(len(source), SAMPLED_SOURCES), spread(len(targets), SAMPLED_TARGETS)
     search = ExactSearch(targets[some], _measure(workspace), depth=len(sources))
     search.add(0, source.at(sources))
     every = search.table()  # as deep as the sample: every divergence, in another order

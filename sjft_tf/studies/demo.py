@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from sjft_tf import pipeline
 from sjft_tf.config import Experiment, parse_experiment
-from sjft_tf.stages.gallery import draw_neighbors, spread_positions
+from sjft_tf.reporting.drawing import spread
+from sjft_tf.stages.gallery import draw_neighbors
 from sjft_tf.studies.study import arm, arm_folder, study
 from sjft_tf.workspace import Workspace
 
@@ -36,7 +37,7 @@ def demo(folder: pathlib.Path) -> Iterator[str]:
         with run_folder.locked():
             neighbors = pipeline.run(workspace).neighbors
             assert neighbors is not None  # the mode has a table
-            ids = [workspace.target.ids[i] for i in spread_positions(len(workspace.target), 6)]
+            ids = [workspace.target.ids[i] for i in spread(len(workspace.target), 6)]
             draw_neighbors(workspace, neighbors.table, ids, folder / "neighbors.png")
     yield "test images, mean class accuracy in percent: mean ± half the range over seeds"
     for result in results:

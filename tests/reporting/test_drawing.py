@@ -88,7 +88,7 @@ def test_reporting_leaves_pyplot_alone():
 
 @pytest.mark.parametrize("n_rounds", [1, 2, 8, 9, 30])
 def test_shown_rounds_hold_the_first_and_the_last_and_no_more_than_eight(n_rounds):
-    rounds = drawing.shown_rounds(n_rounds).tolist()
+    rounds = drawing.spread(n_rounds).tolist()
     assert rounds[0] == 0
     assert rounds[-1] == n_rounds - 1
     assert len(rounds) == min(n_rounds, 8)

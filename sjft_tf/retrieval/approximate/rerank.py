@@ -12,7 +12,7 @@ import numpy as np
 
 from sjft_tf.retrieval.lifting import Lift, lift_sources, lift_targets
 from sjft_tf.retrieval.neighbor_table import NeighborTable
-from sjft_tf.retrieval.threads import borrowed, for_each_tile, n_cores, one_blas_thread
+from sjft_tf.retrieval.threads import N_CORES, borrowed, for_each_tile, one_blas_thread
 from sjft_tf.retrieval.top_k import keys_of, table_of
 
 _GROUP = 64  # targets
@@ -42,7 +42,7 @@ def rerank(
     edges = np.arange(0, int(candidates.max()) + rows + 1, rows)
     bounds = np.array([np.searchsorted(row, edges) for row in ordered])
     v, taken = np.empty((rows, lift.depth), np.float32), queue.SimpleQueue[np.ndarray]()
-    for _ in range(n_cores()):
+    for _ in range(N_CORES):
         taken.put(np.empty((int(_WHOLE * rows), lift.depth), np.float32))
     with one_blas_thread():
         u = lift_targets(targets[order], lift)

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,14 +15,6 @@ from sjft_tf.training import checkpoint
 from sjft_tf.training.checkpoint import Saved
 
 logger = logging.getLogger(__name__)
-
-
-class _Kept(Protocol):
-    """Something with a state of its own, JSON, which a checkpoint is to hold."""
-
-    def state(self) -> Any: ...
-
-    def restore(self, state: Any) -> None: ...
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -65,7 +57,7 @@ class Checkpoint(keras.callbacks.Callback):
         selection: Selection | None = None,
         *,
         every: int = 200,
-        kept: Mapping[str, _Kept] | None = None,
+        kept: Mapping[str, Any] | None = None,
         made_from: str = "",
         round: int | None = None,
         writes: bool = True,

@@ -17,7 +17,7 @@ from sjft_tf.stages.describe import describe
 from sjft_tf.stages.evaluate import evaluate
 from sjft_tf.stages.export import export
 from sjft_tf.stages.report import report, report_progress
-from sjft_tf.stages.search import search
+from sjft_tf.stages.search import measure_of, search
 from sjft_tf.stages.train import train
 from sjft_tf.stages.values import Description, Evaluation, Neighbors
 from sjft_tf.training import check_split, devices
@@ -93,7 +93,7 @@ def prepare(workspace: Workspace) -> None:
     if is_new:
         initial_model(workspace)
         if workspace.has_table:
-            _ = workspace.bank
+            measure_of(workspace)
     files.write_text(folder.rejected, rejected_csv(domains))
     if is_new:
         files.write_json(folder.versions, versions())

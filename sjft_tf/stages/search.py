@@ -123,7 +123,7 @@ def _exactly(workspace: Workspace, targets: np.ndarray, source: DescribedDomain,
     retrieval, state = workspace.experiment.retrieval, workspace.folder.search / "state.npz"
     with watching("describe and search") as progress:
         return search_stream(
-            targets, source, _measure(workspace), depth=_depth(workspace), hubness=retrieval.hubness,
+            targets, source, measure_of(workspace), depth=_depth(workspace), hubness=retrieval.hubness,
             memory_gb=retrieval.memory_gb, state=state, made_from=made_from, progress=progress,
         )  # fmt: skip
 
@@ -134,7 +134,7 @@ def _by_scann(workspace: Workspace, targets: np.ndarray, source: DescribedDomain
         raise InputError(f"retrieval.hubness {retrieval.hubness} goes with retrieval.method exact or auto; it is scann")
     with watching("describe and index") as progress:
         return ScannSearch(
-            targets, source, _measure(workspace), depth=_depth(workspace), dimensions=retrieval.dimensions,
+            targets, source, measure_of(workspace), depth=_depth(workspace), dimensions=retrieval.dimensions,
             min_recall=retrieval.min_recall, memory_gb=retrieval.memory_gb, progress=progress,
         )  # fmt: skip
 
@@ -152,12 +152,13 @@ def _by_beam(
         raise InputError('--runner needs Apache Beam; install it with: pip install "sjft-tf[beam]"') from error
     opened = functools.partial(_open_source, to_yaml(workspace.experiment), folder.path.absolute(), description)
     return search_beam(
-        targets, opened, _measure(workspace), depth=_depth(workspace), hubness=retrieval.hubness,
+        targets, opened, measure_of(workspace), depth=_depth(workspace), hubness=retrieval.hubness,
         folder=folder.search.absolute(), made_from=made_from, runner=runner, options=options,
     )  # fmt: skip
 
 
-def _measure(workspace: Workspace) -> Measure:
+def measure_of(workspace: Workspace) -> Measure:
+    """By what the run compares descriptors; InputError where it cannot."""
     divergence, smoothing = workspace.experiment.descriptor.divergence, workspace.experiment.retrieval.smoothing
     return measure_for(workspace.bank, divergence=divergence, smoothing=smoothing)
 
@@ -191,7 +192,7 @@ def _specificity(
 ) -> Specificity:
     """How specific the lists of the first round are; divergences are those of images spread evenly over both domains."""
     sources, some = spread(len(source), SAMPLED_SOURCES), spread(len(targets), SAMPLED_TARGETS)
-    search = ExactSearch(targets[some], _measure(workspace), depth=len(sources))
+    search = ExactSearch(targets[some], measure_of(workspace), depth=len(sources))
     search.add(0, source.at(sources))
     every = search.table()  # as deep as the sample: every divergence, in another order
     divergences = np.take_along_axis(every.divergences, np.argsort(every.indices, axis=1), axis=1)

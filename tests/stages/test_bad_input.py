@@ -27,7 +27,7 @@ CASES = {
     "a missing folder": lambda t: ([f"target.folder={t / 'nowhere'}"], t / "run", "nowhere"),
     "a class in test that train lacks": lambda t: (
         [f"test={{folder: {_folder(t / 'other', ['ash', 'zebra'])}}}"], t / "run", "zebra"),
-    "drawn test images beside folders": lambda t: (
+    "synthetic test images beside folders": lambda t: (
         ["test={synthetic: test}"], t / "run", "test: synthetic/test has classes of its own, from 'bar' to 'triangle'"),
     "an empty class": lambda t: (
         [f"target.folder={_with_empty_class(t)}"], t / "run", "dogwood"),
@@ -40,7 +40,9 @@ CASES = {
     "an out below what cannot be entered": lambda t: ([], t / (300 * "a") / "run", "cannot be written"),
     "an unknown backbone": lambda t: (["model.backbone=resnet18"], t / "run", "did you mean 'resnet"),
     "missing weights": lambda t: ([f"model.weights={t / 'w.npz'}"], t / "run", "w.npz"),
-    "weights of another net": lambda t: ([f"model.weights={_foreign_weights(t)}"], t / "run", "foreign.npz"),
+    "weights of another network": lambda t: ([f"model.weights={_foreign_weights(t)}"], t / "run", "foreign.npz"),
+    "no smoothing of a divergence with logarithms": lambda t: (
+        ["retrieval.smoothing=0"], t / "run", "smoothing is 0.0; it must be \"authors\", or a number of"),
     "an odd batch": lambda t: (["training.batch_size=5"], t / "run", "it must be a multiple of 2"),
 }  # fmt: skip
 

@@ -74,9 +74,12 @@ def step_function(model: keras.Model) -> Callable[[Iterator], None]:
     build_variables(model)
     train_step = tf.function(model.train_step, jit_compile=True) if model.jit_compile else model.train_step
 
+    def replica_step(batch: tuple) -> None:
+        train_step(batch)
+
     @tf.function(reduce_retracing=True)
     def step(iterator: Iterator) -> None:
-        strategy.run(train_step, args=(next(iterator),))
+        strategy.run(replica_step, args=(next(iterator),))
 
     return step
 

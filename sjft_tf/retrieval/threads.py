@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import contextlib
-import functools
 import os
 import queue
 from collections.abc import Callable, Iterator
@@ -38,9 +37,4 @@ def borrowed(free: "queue.SimpleQueue[T]") -> Iterator[T]:
 
 def one_blas_thread() -> contextlib.AbstractContextManager[object]:
     """A context in which a product takes one thread: where our threads multiply side by side, none waits for another."""
-    return _blas().limit(limits=1)
-
-
-@functools.cache
-def _blas() -> threadpoolctl.ThreadpoolController:
-    return threadpoolctl.ThreadpoolController().select(user_api="blas")
+    return threadpoolctl.threadpool_limits(1, user_api="blas")

@@ -40,7 +40,7 @@ def test_batches_hold_the_views_of_all_images_in_order_and_again(domain):
 
 def test_images_are_read_a_batch_at_a_time(domain):
     list(image_batches(domain, view, batch_size=4))
-    assert domain.asked == [4, 4, 3]
+    assert sorted(domain.asked) == [3, 4, 4]  # TensorFlow may read batches side by side
 
 
 def test_indices_choose_order_and_repeat(domain):

@@ -40,8 +40,9 @@ def decode(encoded: tf.Tensor, *, in_model: bool = True) -> tf.Tensor:
         tf.errors.InvalidArgumentError: the bytes are no such image, break off, are damaged where the format can tell
             (PNG has checksums; JPEG's coefficients have none), claim more than `MAX_PIXELS`, or have scans beyond reason.
     """
-    others = _decode_any if in_model else _decode_png_or_rare
-    image = tf.cond(_is_common(encoded), lambda: _decode_jpeg(encoded), lambda: others(encoded))
+    if not in_model:
+        return tf.ensure_shape(_decode_in_dataset(encoded), (None, None, 3))
+    image = tf.cond(_is_common(encoded), lambda: _decode_jpeg(encoded), lambda: _decode_any(encoded))
     return tf.ensure_shape(image, (None, None, 3))
 
 
@@ -138,6 +139,11 @@ def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.T
     crop = tf.stack([top, first, height, end - first])
     wider = tf.io.decode_and_crop_jpeg(encoded, crop, channels=3, dct_method="INTEGER_ACCURATE")
     return tf.slice(wider, (0, left - first, 0), (height, width, 3))
+
+
+@tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+def _decode_in_dataset(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.cond(_is_common(encoded), lambda: _decode_jpeg(encoded), lambda: _decode_png_or_rare(encoded))
 
 
 def _decode_png_or_rare(encoded: tf.Tensor) -> tf.Tensor:

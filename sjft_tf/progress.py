@@ -11,7 +11,6 @@ import rich.progress
 logger = logging.getLogger(__name__)
 console = rich.console.Console(stderr=True)
 
-
 # called with the number of items done so far and the number of items in all
 Progress = Callable[[int, int], None]
 

@@ -5,11 +5,10 @@ import contextlib
 import os
 import queue
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any
 
 import threadpoolctl
 
-T = TypeVar("T")
 N_CORES = os.cpu_count() or 1
 
 
@@ -26,7 +25,7 @@ def for_each_tile(work: Callable[[slice], None], n: int, *, rows: int) -> None:
 
 
 @contextlib.contextmanager
-def borrowed(free: "queue.SimpleQueue[T]") -> Iterator[T]:
+def borrowed(free: "queue.SimpleQueue[Any]") -> Iterator[Any]:
     """One of what is free, as soon as there is one; given back even after an error."""
     room = free.get()
     try:

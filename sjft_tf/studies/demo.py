@@ -40,8 +40,7 @@ def demo(folder: pathlib.Path) -> Iterator[str]:
             ids = [workspace.target.ids[i] for i in spread(len(workspace.target), 6)]
             draw_neighbors(workspace, neighbors.table, ids, folder / "neighbors.png")
     yield "test images, mean class accuracy in percent: mean ± half the range over seeds"
-    for result in results:
-        yield result.row()
+    yield from (result.row() for result in results)
     if len(SEEDS) > 1:
         yield f"mean difference over {len(SEEDS)} seeds in percentage points, with its 95 % interval by Student's t"
         *others, selective = results

@@ -1,8 +1,9 @@
 """With which kernels TensorFlow computes, decided in one place, so that a script and the command line agree to the bit.
 
 TensorFlow turns oneDNN on by itself on newer processors alone, and decides when it is first imported, by the variable
-`TF_ENABLE_ONEDNN_OPTS`. This module, which the package imports ahead of all others, sets the variable to 1 where it is
-unset. What was imported before stays as it is; `in_force` tells.
+`TF_ENABLE_ONEDNN_OPTS`. This module, which the package imports ahead of all others, sets the variable where it is unset: to
+1 with AVX-512, else to 0, because up to AVX2 two equal trainings with oneDNN end in different weights (TensorFlow 2.20).
+What was imported before stays as it is; `in_force` tells.
 """
 
 import logging
@@ -46,17 +47,15 @@ def _flags() -> set[str]:
 
 def _decided() -> str | None:
     """The variable as TensorFlow reads or has read it, set where that is still possible."""
+    is_wide = os.environ.get(_CEILING, "AVX512").upper().startswith(("AVX512", "AVX10", "ALL", "DEFAULT"))
+    ours = "1" if is_wide and "avx512_vnni" in _flags() else "0"
     if "tensorflow" not in sys.modules:
-        return os.environ.setdefault(_VARIABLE, "1")
-    given = os.environ.get(_VARIABLE)
-    if given is None and not _flags() & _ON_BY_ITSELF:
-        _logger.warning(
-            "TensorFlow was imported before sjft_tf and computes without oneDNN, with which sjft-tf computes; results will "
-            "differ by rounding. Import sjft_tf first, or set %s=1",
-            _VARIABLE,
-        )
-        return "0"
-    return given
+        return os.environ.setdefault(_VARIABLE, ours)
+    found = os.environ.get(_VARIABLE, "1" if _flags() & _ON_BY_ITSELF else "0")
+    if _VARIABLE not in os.environ and found != ours:
+        told = "TensorFlow was imported before sjft_tf, which would have set %s=%s; results will differ. Import sjft_tf first"
+        _logger.warning(told, _VARIABLE, ours)
+    return found
 
 
 _SETTING = _decided()

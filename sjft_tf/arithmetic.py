@@ -53,7 +53,9 @@ def _decided() -> str | None:
         return os.environ.setdefault(_VARIABLE, ours)
     found = os.environ.get(_VARIABLE, "1" if _flags() & _ON_BY_ITSELF else "0")
     if _VARIABLE not in os.environ and found != ours:
-        told = "TensorFlow was imported before sjft_tf, which would have set %s=%s; results will differ. Import sjft_tf first"
+        told = (
+            "TensorFlow was imported before sjft_tf, which would have set %s=%s; results differ. Import sjft_tf first"
+        )
         _logger.warning(told, _VARIABLE, ours)
     return found
 

@@ -40,9 +40,7 @@ def decode(encoded: tf.Tensor, *, in_model: bool = True) -> tf.Tensor:
         tf.errors.InvalidArgumentError: the bytes are no such image, break off, are damaged where the format can tell
             (PNG has checksums; JPEG's coefficients have none), claim more than `MAX_PIXELS`, or have scans beyond reason.
     """
-    if not in_model:
-        return tf.ensure_shape(_decode_in_dataset(encoded), (None, None, 3))
-    image = tf.cond(_is_common(encoded), lambda: _decode_jpeg(encoded), lambda: _decode_any(encoded))
+    image = _decode_with(_decode_any, encoded) if in_model else _decode_in_dataset(encoded)
     return tf.ensure_shape(image, (None, None, 3))
 
 
@@ -143,7 +141,11 @@ def _jpeg_window(encoded: tf.Tensor, size: tf.Tensor, window: tf.Tensor) -> tf.T
 
 @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
 def _decode_in_dataset(encoded: tf.Tensor) -> tf.Tensor:
-    return tf.cond(_is_common(encoded), lambda: _decode_jpeg(encoded), lambda: _decode_png_or_rare(encoded))
+    return _decode_with(_decode_png_or_rare, encoded)
+
+
+def _decode_with(others: Callable[[tf.Tensor], tf.Tensor], encoded: tf.Tensor) -> tf.Tensor:
+    return tf.cond(_is_common(encoded), lambda: _decode_jpeg(encoded), lambda: others(encoded))
 
 
 def _decode_png_or_rare(encoded: tf.Tensor) -> tf.Tensor:
@@ -154,7 +156,8 @@ def _decode_png_or_rare(encoded: tf.Tensor) -> tf.Tensor:
 
 def _decode_by_python(encoded: bytes) -> np.ndarray:
     try:
-        return np.asarray(_decode_any(tf.constant(encoded)))
+        with tf.device("CPU:0"):  # where a dataset computes; op by op TensorFlow would take a GPU
+            return np.asarray(_decode_any(tf.constant(encoded)))
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(error.message) from error  # the same error again, as TensorFlow takes those of Python
 

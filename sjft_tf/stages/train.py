@@ -68,6 +68,7 @@ def _train_rounds(
             model.set_weights(plain.get_weights())
 
     data = functools.partial(round_data, workspace, model, selection)
+    rows = data()
     views = {"batch_size": e.evaluation.batch_size}
     curves, expansion = training.LossCurves(), training.NeighborExpansion(selection, workspace.target, **views)
     record = RoundRecord(workspace, rounds, expansion, curves, after_round)
@@ -80,7 +81,7 @@ def _train_rounds(
     if e.model.bn == "recalibrate":
         callbacks.append(training.BatchNormalizationRecalibration(workspace.target, e.image_size, **views))
     if workspace.source is not None:
-        callbacks.append(training.GradientConflict(data()))
+        callbacks.append(training.GradientConflict(rows))
     callbacks.append(expansion)
     if workspace.validation is not None:
         callbacks.append(training.ValidationAccuracy(workspace.validation, **views))
@@ -95,7 +96,7 @@ def _train_rounds(
                 )
         else:  # a checkpoint of several workers takes all of them, and only one is asked to stop
             callbacks.append(training.Preemption(asked, checkpoint))
-            model.fit(data(), epochs=e.selection.rounds, callbacks=callbacks, verbose=0)
+            model.fit(rows, epochs=e.selection.rounds, callbacks=callbacks, verbose=0)
     if devices.is_chief():
         workspace.folder.checkpoint.unlink(missing_ok=True)
 

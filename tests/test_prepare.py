@@ -22,6 +22,15 @@ def test_a_config_stands_only_where_the_rest_could_be_written(sjft, tmp_path, co
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
+def test_smoothing_that_the_divergence_cannot_have_is_found_before_the_first_image_is_described(
+    sjft, tmp_path, config_text
+):
+    (tmp_path / "config.yaml").write_text(config_text)
+    result = sjft("run", tmp_path / "config.yaml", "--out", tmp_path / "run", "--set", "retrieval.smoothing=0")
+    assert result.exit_code == 2 and "smoothing is 0.0" in result.stderr
+    assert not (tmp_path / "run" / "config.yaml").exists()  # which is written last ahead of the first stage
+
+
 def test_files_left_out_are_warned_of_once(sjft, tmp_path, config_text, image_folders, caplog):
     target = shutil.copytree(image_folders["target"], tmp_path / "target")
     (target / "ash" / "broken.png").write_text("not an image")

@@ -22,7 +22,11 @@ BLOCK_ROWS, BLOCK_BYTES = 8192, 2**28  # the most images and bytes of descriptor
 
 
 class Describer(Protocol):
-    """Turns an image into an array of `shape` and `dtype`, always the same one, whichever images are described beside it."""
+    """Turns an image into an array of `shape` and `dtype`, whichever images are described beside it.
+
+    It is always the same one to within rounding, and to the bit where the image has the same place modulo `engine.BATCH`,
+    as in blocks, which begin at multiples of it.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype

@@ -165,8 +165,9 @@ class BatchGraph:
     """One graph from a batch of images to what is measured of them, with decoding of the next batches beside it.
 
     The graph always sees `BATCH` images, the last batch filled up with black ones: so an image is computed the same way,
-    to the bit, wherever it stands in a domain and whatever stands beside it. For convolutions that holds as they are;
-    products of matrices go over the border of two images in some kernels, so a bank takes them image by image.
+    to the bit, at the same place of a batch, whatever stands beside it. At another place it may round differently,
+    because products of matrices, which convolutions are in some kernels, go over the border of two images; a bank that
+    takes its products image by image computes it the same way at every place.
 
     Args:
         measure: from `[BATCH, S, S, 3]` float32 images and the number n of them that count, to a tensor.

@@ -145,7 +145,7 @@ def test_mobilenets_low_layers_answer_as_its_weights_say(rng):
 
 @pytest.mark.arithmetic
 @with_mobilenet
-def test_in_batches_of_one_size_maps_and_features_depend_neither_on_place_nor_company(rng):
+def test_in_batches_of_one_size_maps_and_features_depend_on_place_by_rounding_and_not_on_company(rng):
     size = 32
     model = mobilenet(size)
     bank, extractor = KerasBank(model, LOW), PooledFeatures(model)
@@ -154,5 +154,5 @@ def test_in_batches_of_one_size_maps_and_features_depend_neither_on_place_nor_co
                    lambda images: [extractor.features(images).numpy()]):  # fmt: skip
         moved, mixed = answer(images[order]), answer(np.concatenate([images[:4], 0 * images[4:]]))
         for whole, *others in zip(answer(images), moved, mixed, strict=True):
-            np.testing.assert_array_equal(others[0], whole[order])
+            np.testing.assert_allclose(others[0], whole[order], rtol=0, atol=1e-5 * abs(whole).max())
             np.testing.assert_array_equal(others[1][:4], whole[:4])

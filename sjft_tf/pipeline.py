@@ -74,7 +74,7 @@ def run(
 def prepare(workspace: Workspace) -> None:
     """Open every domain and, in a new folder, build model and bank: bad input is found before anything is written.
 
-    Then write the list of rejected files and, in a new folder, what the run is made with and, last, its config.
+    Then write the lists of what was left out and, in a new folder, what the run is made with and, last, its config.
 
     Raises:
         InputError: a domain, backbone, bank or weights file cannot be used, or they do not fit together; or the source
@@ -88,6 +88,8 @@ def prepare(workspace: Workspace) -> None:
         left_out = f"; {len(domain.rejected)} files left out, see rejected.csv" if domain.rejected else ""
         n_classes = len(domain.class_names)
         logger.info("%s: %s, %d images, %d classes%s", role, domain.name, len(domain), n_classes, left_out)
+    if workspace.leaks is not None:
+        logger.info("source: %s, see duplicates.csv", workspace.leaks.words())
     check_split("training.batch_size", experiment.training.batch_size, devices.strategy().num_replicas_in_sync)
     is_new = not folder.config.exists()
     if is_new:
@@ -95,6 +97,8 @@ def prepare(workspace: Workspace) -> None:
         if workspace.has_table:
             measure_of(workspace)
     files.write_text(folder.rejected, rejected_csv(domains))
+    if workspace.leaks is not None:
+        files.write_text(folder.duplicates, workspace.leaks.csv())
     if is_new:
         files.write_json(folder.versions, versions())
         files.write_text(folder.config, to_yaml(experiment))

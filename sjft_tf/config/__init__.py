@@ -5,7 +5,7 @@ messages of one line. Below this room functions take plain arguments.
 """
 
 from sjft_tf.config.descriptor import DescriptorConfig
-from sjft_tf.config.domain import DomainConfig
+from sjft_tf.config.domain import DUPLICATE_DISTANCE, DomainConfig
 from sjft_tf.config.experiment import Experiment
 from sjft_tf.config.reading import differences, json_schema, load_experiment, parse_experiment, to_yaml
 from sjft_tf.config.section import Section, settings_for_hash
@@ -13,6 +13,7 @@ from sjft_tf.config.settings import Mode, RetrievalConfig, SelectionConfig, Trai
 from sjft_tf.errors import ConfigError
 
 __all__ = [
+    "DUPLICATE_DISTANCE",
     "ConfigError",
     "DescriptorConfig",
     "DomainConfig",

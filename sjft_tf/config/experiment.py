@@ -40,6 +40,13 @@ class Experiment(Section):
             domain = getattr(self, role)
             if domain is not None and domain.union is not None:
                 raise ConfigError(f"{role} is a union, whose domains share no class; only source can be one")
+            if domain is not None and domain.without:
+                raise ConfigError(f"{role} has without, which goes with source alone")
+        for role in (self.source and self.source.without) or ():
+            if getattr(self, role) is None:
+                raise ConfigError(
+                    f"source.without names {role}, and there is no {role} domain; give one, or take it out"
+                )
         mode, k0, max_k = self.selection.mode, self.selection.k0, self.retrieval.max_k
         if self.source is None and mode != "none":
             raise ConfigError(f"selection.mode is {mode} and there is no source; give one, or mode: none")

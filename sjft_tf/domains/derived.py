@@ -5,24 +5,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from sjft_tf.domains.domain import Domain, Rejected
+from sjft_tf.domains.labeled import numbered
 from sjft_tf.errors import InputError
 from sjft_tf.files import digest
 
 
 class Subset(Domain):
-    """Rows of a domain; all of its class names stay, so that labels keep their meaning, and what it rejected.
+    """Rows of a domain. All of its class names stay, so that labels keep their meaning; and what it rejected.
 
     Args:
         rows: `[n]` int, positions in the domain, ascending.
+        class_names: the label space in its order; some of the domain's, if not all.
 
     Raises:
-        InputError: the rows are not ascending, one is there twice, or one is outside of the domain.
+        InputError: the rows are not ascending, one is there twice, or one is outside of the domain; or an image's class is
+            not in `class_names`.
 
     Example:
         few = Subset(domain, np.flatnonzero(domain.labels < 10))
     """
 
-    def __init__(self, domain: Domain, rows: np.ndarray) -> None:
+    def __init__(self, domain: Domain, rows: np.ndarray, class_names: Sequence[str] | None = None) -> None:
         rows = np.array(rows, np.int64)
         if rows.ndim != 1 or (np.diff(rows) <= 0).any():
             raise InputError(f"the rows of a subset of {domain.name} are not ascending; sort them, each once")
@@ -32,17 +35,22 @@ class Subset(Domain):
             )
         self._domain, self._rows = domain, rows
         self.name = f"{domain.name}, {len(rows):,} of {len(domain):,}"
-        self.class_names, self.rejected = domain.class_names, domain.rejected
+        self.rejected = domain.rejected
         self.ids = tuple(domain.ids[row] for row in rows)
-        self.labels = np.asarray(domain.labels)[rows]
+        labels = np.asarray(domain.labels)[rows]
+        present = [domain.class_names[label] for label in np.unique(labels)]
+        numbers = numbered(domain.name, present, domain.class_names if class_names is None else class_names)
+        self.class_names = domain.class_names if class_names is None else tuple(class_names)
+        self.labels = np.array([numbers.get(name, -1) for name in domain.class_names], np.int32)[labels]
 
     def encoded(self, indices: np.ndarray) -> list[bytes]:
         """The encoded images at `indices`, in that order."""
         return self._domain.encoded(self._rows[np.asarray(indices)])
 
     def fingerprint(self) -> str:
-        """A hash of the domain's fingerprint and the rows."""
-        return digest(self._domain.fingerprint(), self._rows)
+        """A hash of the domain's fingerprint, the rows and, where they are others, the class names."""
+        renamed = [] if tuple(self.class_names) == tuple(self._domain.class_names) else [list(self.class_names)]
+        return digest(self._domain.fingerprint(), self._rows, *renamed)
 
 
 class Union(Domain):

@@ -43,6 +43,8 @@ class RunFolder:
     config = _at("config.yaml", "The resolved experiment.")
     versions = _at("versions.json", "Versions of what the run was made with.")
     rejected = _at("rejected.csv", "Files left out of the domains, with the reason.")
+    duplicates = _at("duplicates.csv", "Source images left out because another domain has them, too.")
+    leaks = _at("domains", "leaks.npz", "What of the other domains each source image resembles most.")
     bin_edges = _at("bin_edges.npz", "Bin edges of every channel, fitted on the target.")
     neighbors = _at("neighbors.npz", "The neighbor table.")
     retrieval = _at("retrieval.json", "How the neighbor table was made, and its figures.")

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from sjft_tf.config import DescriptorConfig, DomainConfig, Experiment, differences, load_experiment
+from sjft_tf.config import DUPLICATE_DISTANCE, DescriptorConfig, DomainConfig, Experiment, differences, load_experiment
 from sjft_tf.descriptors import AlexNetBank, ConvolutionBank, FilterBank, GaborBank, KerasBank, PooledFeatures
-from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, TFRecordImages, Union
+from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, TFRecordImages, Union, chosen
 from sjft_tf.errors import InputError
 from sjft_tf.models import build_trunk, load_weights
 from sjft_tf.progress import watching
 from sjft_tf.workspace.folder import RunFolder
+from sjft_tf.workspace.leaks import Leaks, find_leaks
 
 
 class Workspace:
@@ -58,7 +59,22 @@ class Workspace:
 
     @functools.cached_property
     def source(self) -> Domain | None:
-        """The source domain; None where the selection mode draws nothing from it."""
+        """The source domain, without leaks; None where the selection mode draws nothing from it."""
+        return self._whole_source if self.leaks is None else self.leaks.kept()
+
+    @functools.cached_property
+    def leaks(self) -> Leaks | None:
+        """What `source.without` looked for; None where it names no domain, or nothing is drawn from the source."""
+        settings = self.experiment.source
+        if self._whole_source is None or settings is None or not settings.without:
+            return None
+        others: dict[str, Domain] = {role: getattr(self, role) for role in settings.without}
+        limit = settings.duplicate_distance or DUPLICATE_DISTANCE
+        with watching("find duplicates") as progress:
+            return find_leaks(self._whole_source, others, limit, cache=self.folder.leaks, progress=progress)
+
+    @functools.cached_property
+    def _whole_source(self) -> Domain | None:
         return self._open("source") if self.experiment.source and self.experiment.selection.mode != "none" else None
 
     def need_source(self) -> Domain:
@@ -92,6 +108,17 @@ class Workspace:
             raise InputError(f"{role}: {error}") from error
 
     def _domain(self, config: DomainConfig, role: str, class_names: Sequence[str] | None) -> Domain:
+        excluded = config.exclude_classes or ()
+        for name in excluded:
+            if name in (class_names or ()):
+                raise InputError(
+                    f"exclude_classes names {name!r}, a class of the target; take it out of both or neither"
+                )
+        named = None if class_names is None else (*class_names, *dict.fromkeys(excluded))
+        return chosen(self._all_images(config, role, named), **config.choices())
+
+    def _all_images(self, config: DomainConfig, role: str, class_names: Sequence[str] | None) -> Domain:
+        """The domain before any choice."""
         if config.union is not None:
             return Union([self._domain(part, f"{role}-{i}", class_names) for i, part in enumerate(config.union)])
         if config.synthetic is not None:

@@ -87,7 +87,8 @@ class Contrast:
     def words(self) -> str:
         """`borrowing (random - plain): +1.2 [0.4, 2.0], pays`."""
         if self.difference is None:
-            return f"{self.label}: {self.verdict}, there are {self.n} pairs of seeds"
+            there = "is 1 pair" if self.n == 1 else f"are {self.n} pairs"
+            return f"{self.label}: {self.verdict}, there {there} of seeds"
         d = self.difference
         said = f"{self.label}: {d.mean:+.1f} [{d.low:.1f}, {d.high:.1f}], {self.verdict}"
         if self.verdict != "not shown" and not self.holds:

@@ -84,7 +84,7 @@ def _check_folder(study: Study, folder: pathlib.Path) -> dict[str, dict]:
     for key, there, here in differences(held.base, study.base)[:1]:
         _refuse(folder, f"a study of another base config: {key}", there, here)
     for name in ("budget", "tuning"):
-        there, here = (getattr(found.config, name) for found in (held, study))
+        there, here = (found.config.model_dump(mode="json")[name] for found in (held, study))
         if there != here:
             _refuse(folder, f"a study of another {name}: it", there, here)
     for arm in held.overrides.keys() & study.overrides.keys():

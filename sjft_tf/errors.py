@@ -9,6 +9,10 @@ class ConfigError(InputError):
     """A configuration value that is unknown, of the wrong type, or impossible beside the others."""
 
 
+class Diverged(InputError):
+    """A training whose numbers are no longer finite; the same settings diverge again."""
+
+
 def check_at_least(least: float, **numbers: float) -> None:
     """Raise InputError, by name, unless each of the numbers is at least so much."""
     for name, number in numbers.items():

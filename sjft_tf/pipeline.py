@@ -71,10 +71,13 @@ def run(
     return results
 
 
-def prepare(workspace: Workspace) -> None:
+def prepare(workspace: Workspace, *, trains: bool = True) -> None:
     """Open every domain and, in a new folder, build model and bank: bad input is found before anything is written.
 
     Then write the lists of what was left out and, in a new folder, what the run is made with and, last, its config.
+
+    Args:
+        trains: whether the run will train; else no model is built.
 
     Raises:
         InputError: a domain, backbone, bank or weights file cannot be used, or they do not fit together; or the source
@@ -93,7 +96,8 @@ def prepare(workspace: Workspace) -> None:
     check_split("training.batch_size", experiment.training.batch_size, devices.strategy().num_replicas_in_sync)
     is_new = not folder.config.exists()
     if is_new:
-        initial_model(workspace)
+        if trains:
+            initial_model(workspace)
         if workspace.has_table:
             measure_of(workspace)
     files.write_text(folder.rejected, rejected_csv(domains))

@@ -1,6 +1,7 @@
 """SIGTERM, by which machines are taken back, and Ctrl-C: raised at once, or noted until a step is done."""
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -41,6 +42,18 @@ def preemptible() -> contextlib.AbstractContextManager[Asked]:
 def noting() -> contextlib.AbstractContextManager[Asked]:
     """While `waits` is set, SIGTERM and Ctrl-C are noted; who trains looks after each step, saves, and stops."""
     return _noted(signal.SIGTERM, signal.SIGINT)
+
+
+def end_with_parent() -> None:
+    """From now on, SIGTERM for this process when its standard input, a pipe from its parent, is closed."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 1):  # not sys.stdin, whose lock would be held when Python ends
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager

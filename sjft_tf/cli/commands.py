@@ -1,12 +1,13 @@
 """The commands around runs: what a config means, studies and the demo, and what to do with a trained model."""
 
 import pathlib
+import sys
 
 import click
 
 from sjft_tf.cli.running import PATH, config_argument, loudness, overrides_option, user_errors
 from sjft_tf.cli.tables import fusion_table
-from sjft_tf.errors import InputError
+from sjft_tf.preemption import end_with_parent
 
 
 @click.command()
@@ -48,27 +49,48 @@ def profile(config: pathlib.Path, steps: int, overrides: tuple[str, ...]) -> Non
 
 
 @click.command()
-@config_argument
-@click.option("--out", required=True, type=PATH, help="Folder of the run folders; made if absent.")
-@click.option("--arms", default="none,random,selective", show_default=True, help="Selection modes to compare.")
-@click.option("--seeds", default="0,1", show_default=True, help="One run of each arm with each seed.")
-@overrides_option
+@click.argument("study_file", metavar="STUDY", type=PATH)
+@click.option("--out", required=True, type=PATH, help="Folder of the study; made if absent.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs at a time.")
+@click.option("--only", multiple=True, metavar="arm=NAME,seed=N",
+              help="Make this run again, and no others; may be given several times.")  # fmt: skip
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Replace one value of STUDY, or as base.KEY of its base; may be given several times.")  # fmt: skip
 @loudness
-def study(config: pathlib.Path, out: pathlib.Path, arms: str, seeds: str, overrides: tuple[str, ...]) -> None:
-    """Compare selection modes on CONFIG. Each trains with several seeds, all from one neighbor table."""
+def study(
+    study_file: pathlib.Path, out: pathlib.Path, jobs: int, only: tuple[str, ...], overrides: tuple[str, ...]
+) -> None:
+    """Compare the arms of STUDY, each trained with several seeds. What is finished in --out stays."""
     with user_errors():
-        from sjft_tf.config import load_experiment
-
-        experiment = load_experiment(config, overrides)
-        numbers = _numbers(seeds)
         from sjft_tf import studies
+        from sjft_tf.config import load_study
+        from sjft_tf.reporting import study_text
 
-        for result in studies.study(experiment, out, arms.split(","), numbers):
-            click.echo(result.row())
+        data, failures = studies.run_study(load_study(study_file, overrides), out, jobs=jobs, only=only)
+        click.echo(study_text(data))
+        click.echo(f"page: {out / 'study.html'}")
+        sys.exit(1 if failures else 0)
+
+
+@click.command(hidden=True)
+@config_argument
+@click.option("--out", required=True, type=PATH, help="Run folder.")
+@click.option("--kind", required=True, type=click.Choice(["search", "trial", "run"]), help="How far to go.")
+@click.option("--shared", required=True, type=PATH, help="Folder of what runs have in common.")
+@loudness
+def cell(config: pathlib.Path, out: pathlib.Path, kind: str, shared: pathlib.Path) -> None:
+    """Make one cell of a study; a study starts this, and when it ends, so does this."""
+    with user_errors():
+        end_with_parent()
+        from sjft_tf.config import load_experiment
+        from sjft_tf.studies import cells
+        from sjft_tf.workspace import RunFolder
+
+        cells.make(kind, load_experiment(config), RunFolder(out, shared=shared))  # type: ignore[arg-type]
 
 
 @click.command()
-@click.option("--out", default="runs/demo", show_default=True, type=PATH, help="Folder of the run folders.")
+@click.option("--out", default="runs/demo", show_default=True, type=PATH, help="Folder of the study.")
 @loudness
 def demo(out: pathlib.Path) -> None:
     """Run the main job on synthetic images. Three arms with three seeds each, in about four minutes."""
@@ -135,11 +157,4 @@ def neighbors(run_folder: pathlib.Path, target_id: str, picture: pathlib.Path | 
                 click.echo(picture)
 
 
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(f"--seeds is {text!r}; it must be whole numbers with commas between") from None
-
-
-COMMANDS = (show_config, schema, profile, study, demo, predict, fuse, neighbors)
+COMMANDS = (show_config, schema, profile, study, cell, demo, predict, fuse, neighbors)

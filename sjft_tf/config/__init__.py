@@ -1,15 +1,17 @@
-"""The Experiment: everything a run depends on, read strictly from one YAML file.
+"""The Experiment: everything a run depends on, read strictly from one YAML file; and the Study, of several of them.
 
 Types, bounds and the JSON Schema are pydantic's; what is ours is bounded reading that knows its lines, overrides, and
 messages of one line. Below this room functions take plain arguments.
 """
 
+from sjft_tf.config.budget import target_images
 from sjft_tf.config.descriptor import DescriptorConfig
 from sjft_tf.config.domain import DUPLICATE_DISTANCE, DomainConfig
 from sjft_tf.config.experiment import Experiment
 from sjft_tf.config.reading import differences, json_schema, load_experiment, parse_experiment, to_yaml
 from sjft_tf.config.section import Section, settings_for_hash
 from sjft_tf.config.settings import Mode, RetrievalConfig, SelectionConfig, TrainingConfig
+from sjft_tf.config.study import Study, load_study, parse_study
 from sjft_tf.errors import ConfigError
 
 __all__ = [
@@ -22,11 +24,15 @@ __all__ = [
     "RetrievalConfig",
     "Section",
     "SelectionConfig",
+    "Study",
     "TrainingConfig",
     "differences",
     "json_schema",
     "load_experiment",
+    "load_study",
     "parse_experiment",
+    "parse_study",
     "settings_for_hash",
+    "target_images",
     "to_yaml",
 ]

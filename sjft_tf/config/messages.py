@@ -24,6 +24,7 @@ GONE = {
 _KINDS = {
     "int_type": "a whole number", "float_type": "a number", "string_type": "text", "bool_type": "true or false",
     "tuple_type": "a list", "model_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
 }  # fmt: skip
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60

@@ -25,13 +25,7 @@ def load_experiment(path: str | os.PathLike[str], overrides: Iterable[str] = ())
     Raises:
         ConfigError: the file is missing or is not YAML, or a key or value does not fit.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(MAX_CHARACTERS + 1)
-    except (OSError, ValueError) as error:  # UnicodeDecodeError, or a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(one_line("", f"{path} cannot be read: {reason}")) from error
-    return parse_experiment(text, overrides, name=str(path))
+    return parse_experiment(read_text(path), overrides, name=str(path))
 
 
 def parse_experiment(text: str, overrides: Iterable[str] = (), *, name: str = "config") -> Experiment:
@@ -43,36 +37,60 @@ def parse_experiment(text: str, overrides: Iterable[str] = (), *, name: str = "c
     Raises:
         ConfigError: in one line: the place, the key, its value, and what would be right.
     """
+    return experiment_of(overridden(read_mapping(text, name), overrides))
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a config file, as far as it may be long; `ConfigError` where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read(MAX_CHARACTERS + 1)
+    except (OSError, ValueError) as error:  # UnicodeDecodeError, or a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(one_line("", f"{path} cannot be read: {reason}")) from error
+
+
+def read_mapping(text: str, name: str) -> Document:
+    """`read_document`, of which a mapping must come."""
     document = read_document(text, name)
     if not isinstance(document.values, dict):
         raise ConfigError(one_line(name, "it holds no mapping of keys to values"))
-    for override in overrides:
-        document = _overridden(document, override)
+    return document
+
+
+def experiment_of(document: Document) -> Experiment:
+    """The experiment that a document holds; a `ConfigError` says where a value came from."""
     try:
         return Experiment.model_validate(document.values)
     except ValidationError as error:
         raise explained(error, Experiment, document.origins) from error
 
 
-def _overridden(document: Document, override: str) -> Document:
-    """The document with one value replaced, or added where it lacks it."""
-    key, equals, text = override.partition("=")
-    name, path = f"--set {override}", tuple(key.split("."))
-    if not equals or not all(path):
-        raise ConfigError(one_line(name, f"it has no {'key' if equals else repr('=')}; write section.key=value"))
-    if len(path) > MAX_DEPTH:
-        raise ConfigError(one_line(name, f"it names a key more than {MAX_DEPTH} levels deep"))
-    value = read_document(text, name, at=path).values
-    kept = {at: origin for at, origin in document.origins.items() if at[: len(path)] != path}
-    return Document(_replaced(document.values, path, value, name), {**kept, path: name})
+def overridden(document: Document, overrides: Iterable[str]) -> Document:
+    """The document with some values replaced by `"section.key=value"`, or added where it lacks them."""
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        name, path = f"--set {override}", tuple(key.split("."))
+        if not equals or not all(path):
+            raise ConfigError(one_line(name, f"it has no {'key' if equals else repr('=')}; write section.key=value"))
+        if len(path) > MAX_DEPTH:
+            raise ConfigError(one_line(name, f"it names a key more than {MAX_DEPTH} levels deep"))
+        document = replaced(document, path, read_document(text, name, at=path).values, name)
+    return document
 
 
-def _replaced(values: Any, path: tuple[str, ...], value: Any, name: str, section: str = "") -> Any:
+def replaced(document: Document, path: tuple[str, ...], value: Any, origin: str) -> Document:
+    """The document with one value replaced, or added where it lacks it; `origin` says in messages where it comes from."""
+    kept = {at: place for at, place in document.origins.items() if at[: len(path)] != path}
+    return Document(_with(document.values, path, value, origin), {**kept, path: origin})
+
+
+def _with(values: Any, path: tuple[str, ...], value: Any, origin: str, section: str = "") -> Any:
     if not path:
         return value
     if values is not None and not isinstance(values, dict):
-        raise ConfigError(one_line(name, f"{section} is a value, not a section"))
-    inner = _replaced((values or {}).get(path[0]), path[1:], value, name, path[0])
+        raise ConfigError(one_line(origin, f"{section} is a value, not a section"))
+    inner = _with((values or {}).get(path[0]), path[1:], value, origin, path[0])
     return {**(values or {}), path[0]: inner}
 
 

@@ -1,7 +1,7 @@
 """Accuracy and calibration of predictions, and intervals of paired differences. Predictions are made in `inference`."""
 
 from sjft_tf.evaluation.calibration import expected_calibration_error, reliability
-from sjft_tf.evaluation.intervals import PairedDifference, paired_difference
+from sjft_tf.evaluation.intervals import PairedDifference, bootstrap_difference, holm, paired_difference
 from sjft_tf.evaluation.metrics import (
     ClassResult,
     accuracy,
@@ -21,11 +21,13 @@ __all__ = [
     "PairedDifference",
     "accuracy",
     "best_round",
+    "bootstrap_difference",
     "class_results",
     "confusion_csv",
     "confusion_matrix",
     "expected_calibration_error",
     "figures",
+    "holm",
     "mean_class_accuracy",
     "measured",
     "paired_difference",

@@ -26,7 +26,7 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
         InputError: the file cannot be written.
     """
     with drawing.figure_style():
-        html = rendered(data, {name: _data_uri(drawing.svg(figure)) for name, figure in _figures(data)})
+        html = rendered(data, {name: data_uri(drawing.svg(figure)) for name, figure in _figures(data)})
     files.write_text(path, html.encode(errors="replace").decode())  # a name off the disk may hold lone surrogates
 
 
@@ -75,5 +75,6 @@ def _figures(data: ReportData) -> Iterator[tuple[str, matplotlib.figure.Figure]]
         yield "confusion", answers.confusion_picture(data.confusion, data.class_names)
 
 
-def _data_uri(svg: str) -> str:
+def data_uri(svg: str) -> str:
+    """An SVG document as the `src` of an image."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"

@@ -23,6 +23,7 @@ def describe(workspace: Workspace) -> Description:
     folder, made_from = workspace.folder, _made_from(workspace)
     if isinstance(workspace.bank, PooledFeatures):
         return Description(made_from, None)
+    folder.sharing.take(folder.bin_edges, made_from)
     held = files.load_made_from(folder.bin_edges, made_from, _ARRAYS)
     if held is not None:
         return Description(made_from, BinEdges(**held))
@@ -36,6 +37,7 @@ def describe(workspace: Workspace) -> Description:
     files.save_arrays(
         folder.bin_edges, made_from=made_from, lower=edges.lower, upper=edges.upper, edges=edges.edges
     )  # fmt: skip
+    folder.sharing.give(folder.bin_edges, made_from)
     folder.record_stage("describe", made_from, time.monotonic() - start)
     return Description(made_from, edges)
 

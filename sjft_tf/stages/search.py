@@ -50,6 +50,8 @@ def search(
         InputError: the run draws nothing from a source, or Beam cannot be used.
     """
     folder, made_from = workspace.folder, _made_from(workspace, description)
+    for path in (folder.neighbors, folder.retrieval):
+        folder.sharing.take(path, made_from)
     held = files.load_made_from(folder.neighbors, made_from, NeighborTable.kinds())
     figures = folder.load_json(folder.retrieval, made_from)
     if held is not None and figures is not None:
@@ -81,6 +83,8 @@ def search(
     files.write_json(folder.retrieval, figures)
     files.save_arrays(folder.neighbors, made_from=made_from, **table.arrays())
     shutil.rmtree(folder.search, ignore_errors=True)
+    for path in (folder.neighbors, folder.retrieval):
+        folder.sharing.give(path, made_from)
     folder.record_stage("search", made_from, time.monotonic() - start)
     logger.info("search: %s", table.summary())
     logger.info("search: %s", specificity.words())
@@ -110,7 +114,10 @@ def _described_source(workspace: Workspace, description: Description) -> Describ
     else:
         assert description.edges is not None  # histograms have bins
         describer = HistogramDescriber(workspace.bank, description.edges, image_size=size)
-    folder = workspace.folder.descriptors if workspace.experiment.descriptor.store else None
+    folder = None
+    if workspace.experiment.descriptor.store:
+        shared = workspace.folder.sharing.folder(files.digest("source", source.fingerprint(), describer.config()))
+        folder = shared or workspace.folder.descriptors
     return DescribedDomain(source, describer, folder)
 
 

@@ -1,121 +1,137 @@
-"""A study: the same experiment in several arms (selection modes) and with several seeds, from one neighbor table."""
+"""A study in its folder: what is there already, the cells that are not, and the tables and the page made of them."""
 
+import contextlib
 import dataclasses
-import logging
+import fcntl
+import os
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
-from sjft_tf import files, pipeline
-from sjft_tf.config import Experiment
+from sjft_tf import files
+from sjft_tf.config import Study, differences, load_study
 from sjft_tf.errors import InputError
-from sjft_tf.evaluation import PairedDifference, paired_difference
-from sjft_tf.selection import MODES
-from sjft_tf.workspace import RunFolder, Workspace
+from sjft_tf.reporting import StudyData, study_text, write_study
+from sjft_tf.studies.plan import Plan, Results, run_path
+from sjft_tf.studies.results import Answers, study_csv, study_data
+from sjft_tf.studies.runner import Command, Failure, cell_command, read_results, run_cells
 
-logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class ArmResult:
-    """Results of one arm on the test domain.
-
-    Attributes:
-        mode: the arm's selection mode.
-        seeds: `[n]`, in the order of the other fields.
-        mean_class_accuracy: `[n]` in `[0, 1]`, after the last round.
-        accuracy: `[n]`, likewise.
-        train_seconds: `[n]`.
-    """
-
-    mode: str
-    seeds: tuple[int, ...]
-    mean_class_accuracy: tuple[float, ...]
-    accuracy: tuple[float, ...]
-    train_seconds: tuple[float, ...]
-
-    def row(self) -> str:
-        """One line: mean and spread (half of max - min) of the mean class accuracy, in percent."""
-        shares = 100 * np.array(self.mean_class_accuracy)
-        each = ", ".join(f"{share:.1f}" for share in shares)
-        seconds = np.mean(self.train_seconds)
-        return f"{self.mode:10s} {shares.mean():6.1f} ± {np.ptp(shares) / 2:.1f}   ({each})   {seconds:.0f} s a run"
-
-    def minus(self, other: "ArmResult") -> PairedDifference:
-        """By how much this arm's mean class accuracy is higher, in percentage points, seed by seed.
-
-        Raises:
-            InputError: other seeds, or fewer than two.
-        """
-        if self.seeds != other.seeds:
-            raise InputError(f"seeds {self.seeds} of {self.mode} and {other.seeds} of {other.mode} make no pairs")
-        return paired_difference(*((100 * np.array(arm.mean_class_accuracy)).tolist() for arm in (self, other)))
+CONFIG, CELLS = "study.yaml", "cells"
+_PREDICTIONS = {"probabilities": np.floating, "labels": np.integer}
 
 
-def study(experiment: Experiment, folder: pathlib.Path, modes: Sequence[str], seeds: Sequence[int]) -> list[ArmResult]:
-    """Train and measure every arm with every seed; each is a run folder `MODE-seed-N` that resumes on its own.
+def run_study(
+    study: Study, folder: pathlib.Path, *, jobs: int = 1, only: Sequence[str] = (), command: Command = cell_command
+) -> tuple[StudyData, list[Failure]]:
+    """Make every cell of a study that is not finished, and write `study.csv`, `study.json`, `study.md` and `study.html`.
 
     Args:
-        experiment: its selection mode and seed are replaced.
-        folder: where the run folders go; `study.json` holds the results.
-        modes: the arms.
-        seeds: one run each.
+        study: what is compared; arms and seeds may be added to a folder, and what they were made from stays.
+        folder: made if absent.
+        jobs: cells at a time.
+        only: runs, "arm=NAME,seed=N" or "arm=NAME" each, to make again; no others are made.
+        command: what makes a cell.
 
     Raises:
-        InputError: an unknown mode, or no test domain.
+        InputError: the folder is of another study, or `only` names no run of this one; nothing is written.
     """
-    for mode in modes:
-        if mode not in MODES:
-            raise InputError(f"arm {mode!r} is none of {', '.join(MODES)}")
-    if experiment.test is None:
-        raise InputError("a study compares accuracies on the test domain; the config has none")
-    shared = None
-    if set(modes) & {"selective", "random"}:
-        shared = RunFolder(folder / "shared")
-        with shared.locked():
-            workspace = Workspace(arm(experiment, "selective", experiment.seed), shared)
-            pipeline.prepare(workspace)
-            pipeline.run(workspace, until="search")
-    results = []
-    for i, mode in enumerate(modes):
-        measured = []
-        for number, seed in enumerate(seeds, 1 + i * len(seeds)):
-            logger.info("study: run %d of %d: %s, seed %d", number, len(modes) * len(seeds), mode, seed)
-            measured.append(_measured(arm(experiment, mode, seed), folder, shared))
-        results.append(ArmResult(mode, tuple(seeds), *zip(*measured, strict=True)))
-    files.write_json(folder / "study.json", [dataclasses.asdict(result) for result in results])
-    return results
+    if jobs < 1:
+        raise InputError(f"jobs is {jobs}; it must be 1 or more")
+    wanted, arms = _wanted(study, only), _check_folder(study, folder)
+    plan = Plan.of(study)
+    with _alone(folder):
+        files.write_text(folder / CONFIG, study.to_yaml(arms))
+        for path in wanted:
+            shutil.rmtree(folder / path, ignore_errors=True)
+        failures = run_cells(plan, folder, jobs=jobs, wanted=wanted or None, command=command)
+        results = read_results(plan, folder)
+        data = study_data(plan, results, _answers(study, folder, results), [f"{found.words()}." for found in failures])
+        _write(plan, folder, data, results)
+    return data, failures
 
 
-def arm(experiment: Experiment, mode: str, seed: int) -> Experiment:
-    """The experiment in one arm and with one seed."""
-    return experiment.replaced(seed=seed, selection=experiment.selection.replaced(mode=mode))
+def _wanted(study: Study, only: Sequence[str]) -> list[str]:
+    """The paths of the runs that `only` names."""
+    found: list[str] = []
+    for text in only:
+        parts = dict(part.partition("=")[::2] for part in text.split(","))
+        arm, seed = parts.pop("arm", ""), parts.pop("seed", None)
+        if parts or arm not in study.overrides:
+            raise InputError(
+                f"--only {text} names no arm; write arm=NAME,seed=N with one of {', '.join(study.overrides)}"
+            )
+        seeds = [number for number in study.config.seeds if seed in (None, str(number))]
+        if not seeds:
+            known = ", ".join(map(str, study.config.seeds))
+            raise InputError(f"--only {text} names no seed of the study; they are {known}")
+        found += [path for number in seeds if (path := run_path(arm, number)) not in found]
+    return found
 
 
-def arm_folder(folder: pathlib.Path, mode: str, seed: int) -> RunFolder:
-    """Where a study keeps the run of one arm and seed."""
-    return RunFolder(folder / f"{mode}-seed-{seed}")
+def _check_folder(study: Study, folder: pathlib.Path) -> dict[str, dict]:
+    """The arms that the folder holds already; `InputError` where it is of another study."""
+    try:
+        if not folder.exists() or not set(os.listdir(folder)) - {".lock"}:
+            return {}
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror or error}") from error
+    if not (folder / CONFIG).exists():
+        raise InputError(f"{folder} holds files that are of no study; take a new or an empty folder")
+    held = load_study(folder / CONFIG)
+    for key, there, here in differences(held.base, study.base)[:1]:
+        _refuse(folder, f"a study of another base config: {key}", there, here)
+    for name in ("budget", "tuning"):
+        there, here = (found.config.model_dump(mode="json")[name] for found in (held, study))
+        if there != here:
+            _refuse(folder, f"a study of another {name}: it", there, here)
+    for arm in held.overrides.keys() & study.overrides.keys():
+        if held.overrides[arm] != study.overrides[arm]:
+            _refuse(folder, f"another arm of that name: {arm}", dict(held.overrides[arm]), dict(study.overrides[arm]))
+    return {arm: dict(values) for arm, values in held.overrides.items()}
 
 
-def _measured(experiment: Experiment, folder: pathlib.Path, shared: RunFolder | None) -> tuple[float, float, float]:
-    """Mean class accuracy, accuracy, and seconds of training."""
-    run_folder = arm_folder(folder, experiment.selection.mode, experiment.seed)
-    workspace = Workspace(experiment, run_folder)
-    with run_folder.locked():
-        if shared is not None and not run_folder.config.exists():
-            _share(shared, run_folder)
-        pipeline.prepare(workspace)
-        results = pipeline.run(workspace, until="evaluate")
-    assert results.evaluation is not None  # it was run until there
-    final, seconds = results.evaluation.metrics["test"]["final"], run_folder.recorded_stages()["train"]["seconds"]
-    return final["mean_class_accuracy"], final["accuracy"], seconds
+def _refuse(folder: pathlib.Path, what: str, there: Any, here: Any) -> None:
+    raise InputError(f"{folder} holds {what} is {there!r} there and {here!r} here; take another --out, or delete it")
 
 
-def _share(given: RunFolder, taker: RunFolder) -> None:
-    """Copy what does not depend on arm and seed; stages check it by its hash as if it were their own."""
-    scans = sorted((given.path / "domains").glob("*.npz"))
-    for path in [*scans, given.bin_edges, given.neighbors, given.retrieval]:
-        with open(path, "rb") as source, files.replacing(taker.path / path.relative_to(given.path)) as copy:
-            shutil.copyfileobj(source, copy)
+@contextlib.contextmanager
+def _alone(folder: pathlib.Path) -> Iterator[None]:
+    """Hold the study's folder, and make it; `InputError` where another process does."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "a")  # noqa: SIM115, closed below
+    except OSError as error:
+        raise InputError(f"the study's folder {folder} cannot be written: {error.strerror or error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"the study in {folder} is in use by another process") from None
+        yield
+
+
+def _answers(study: Study, folder: pathlib.Path, results: Results) -> dict[str, Answers]:
+    """What finished runs made of the test images, where intervals are over those."""
+    found: dict[str, Answers] = {}
+    if study.config.interval == "images":
+        for arm in study.overrides:
+            path = run_path(arm, study.config.seeds[0])
+            if path in results:
+                arrays = files.load_arrays(folder / path / "predictions.npz", _PREDICTIONS)
+                found[path] = Answers(arrays["labels"], arrays["probabilities"].argmax(axis=-1))
+    return found
+
+
+def _write(plan: Plan, folder: pathlib.Path, data: StudyData, results: Results) -> None:
+    files.write_text(folder / "study.csv", study_csv(plan, results))
+    shown = dataclasses.asdict(data) | {"words": data.words()}
+    for entry, arm in zip(shown["arms"], data.arms, strict=True):
+        entry |= {"mean": arm.mean, "standard_error": arm.standard_error}
+    for entry, contrast in zip(shown["contrasts"], data.contrasts, strict=True):
+        entry |= {"verdict": contrast.verdict, "holds": contrast.holds}
+    files.write_json(folder / "study.json", shown)
+    files.write_text(folder / "study.md", study_text(data))
+    write_study(folder / "study.html", data)

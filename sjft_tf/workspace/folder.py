@@ -16,6 +16,7 @@ from typing import Any
 
 from sjft_tf import files
 from sjft_tf.errors import InputError
+from sjft_tf.workspace.sharing import Sharing
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +36,12 @@ class RunFolder:
 
     Args:
         path: the folder; made when first written to.
+        shared: a folder of artifacts that it has in common with other runs; None: it shares none.
     """
 
-    def __init__(self, path: str | pathlib.Path) -> None:
+    def __init__(self, path: str | pathlib.Path, *, shared: str | pathlib.Path | None = None) -> None:
         self.path = pathlib.Path(path)
+        self.sharing = Sharing(shared)
 
     config = _at("config.yaml", "The resolved experiment.")
     versions = _at("versions.json", "Versions of what the run was made with.")
@@ -74,13 +77,14 @@ class RunFolder:
         return self.path / "checkpoints" / f"round-{round}.weights.h5"
 
     @contextlib.contextmanager
-    def locked(self, *, make: bool = True) -> Iterator[None]:
+    def locked(self, *, make: bool = True, wait: bool = False) -> Iterator[None]:
         """Hold the folder alone, and clear away what a killed process left half-written.
 
         A folder that this call made and that got no config, because the input turned out bad, is removed again.
 
         Args:
             make: make the folder where it is absent; else that is an error.
+            wait: wait for a process that holds it; else that is an error.
 
         Raises:
             InputError: the folder is absent, cannot be made or written, holds something else than a run, or another
@@ -98,7 +102,7 @@ class RunFolder:
             raise InputError(f"run folder {self.path} cannot be written: {error.strerror or error}") from error
         with lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 raise InputError(f"run folder {self.path} is in use by another process") from None
             files.remove_leftovers(self.path)

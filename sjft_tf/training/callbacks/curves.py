@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from sjft_tf.errors import InputError
+from sjft_tf.errors import Diverged
 from sjft_tf.training.objectives import MEAN_LOSS
 
 POINTS = 50
@@ -17,7 +17,7 @@ class LossCurves(keras.callbacks.Callback):
     For a `JointModel` with the metrics of its terms. Give it to `Checkpoint(kept=...)`, and a resumed round has the same.
 
     Raises:
-        InputError: a loss is no finite number any more: training has diverged.
+        Diverged: a loss is no finite number any more: training has diverged.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class LossCurves(keras.callbacks.Callback):
             means = {name: float(value) for name, value in self.model.get_metrics_result().items()}
             if not np.isfinite(means["loss"]):
                 rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-                raise InputError(
+                raise Diverged(
                     f"training diverged in round {self._round}: the loss is no finite number by step {self._step}; the "
                     f"learning rate is {rate:g}, take a lower one"
                 )

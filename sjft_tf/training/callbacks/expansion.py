@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from sjft_tf.domains import Domain
-from sjft_tf.errors import InputError
+from sjft_tf.errors import Diverged
 from sjft_tf.inference import predict
 from sjft_tf.selection import Selection, entropy
 from sjft_tf.training.callbacks.measures import plain_model
@@ -26,7 +26,8 @@ class NeighborExpansion(keras.callbacks.Callback):
         image_size, batch_size: as in `predict`.
 
     Raises:
-        InputError: the selection is for another domain; or the model's answers are no finite numbers.
+        InputError: the selection is for another domain.
+        Diverged: the model's answers are no finite numbers.
 
     Attributes:
         entropies: `[n_target]` float32, in nats, after the last round; None before.
@@ -53,7 +54,7 @@ class NeighborExpansion(keras.callbacks.Callback):
         probabilities = predict(plain_model(self), self.target, image_size=self.image_size, batch_size=self.batch_size)
         self.entropies = entropy(probabilities).astype(np.float32)
         if not np.isfinite(self.entropies).all():
-            raise InputError(
+            raise Diverged(
                 f"training diverged in round {epoch + 1}: the model answers with numbers that are not finite; take a lower "
                 "learning rate"
             )

@@ -4,7 +4,7 @@ Takes plain values (`ReportData`, `GalleryRow`, `StudyData`) and writes files. I
 the report stage reads those and fills in the values.
 """
 
-from sjft_tf.reporting.data import Borrowing, DomainSummary, GalleryRow, ReportData, Shot
+from sjft_tf.reporting.data import Borrowing, DomainSummary, GalleryRow, Leaked, ReportData, Shot
 from sjft_tf.reporting.gallery import RANKS, neighbor_picture
 from sjft_tf.reporting.page import write_report
 from sjft_tf.reporting.study_data import ArmSummary, Contrast, RoundPoint, StudyData
@@ -17,6 +17,7 @@ __all__ = [
     "Contrast",
     "DomainSummary",
     "GalleryRow",
+    "Leaked",
     "ReportData",
     "RoundPoint",
     "Shot",

@@ -130,6 +130,11 @@ class TrainingConfig(Section):
     head_bias_learning_rate: Positive = Field(
         1.0, description="Of the heads' biases, in multiples of learning_rate. The authors' code: 2."
     )
+    probe_steps: CountOrZero = Field(
+        0,
+        description="Updates of the heads alone before round 1, on the trunk as it begins (a linear probe); the schedule "
+        "spans them once.",
+    )
     schedule: Literal["step", "cosine", "constant"] = Field(
         "step", description="Of the learning rate. step: a tenth after every lr_step updates."
     )

@@ -56,16 +56,16 @@ def _figures(workspace: Workspace, results: pipeline.Results) -> dict[str, Any]:
     """What tables and pages of the study show of a cell; accuracies in 0..1 of the model that is exported, and by round."""
     assert results.rounds is not None and results.evaluation is not None  # they were made
     metrics, history = results.evaluation.metrics, results.rounds.history
-    images, seconds, rounds = target_images(workspace.experiment), 0.0, []
+    seconds, rounds = 0.0, []
     tested = metrics["test"]["rounds"] if metrics["test"] is not None else [{}] * len(history)
     for number, (entry, test) in enumerate(zip(history, tested, strict=True), start=1):
         seconds += entry["seconds"]
         rounds.append({
-            "target_images": images * number // len(history), "train_seconds": round(seconds, 2),
+            "target_images": target_images(workspace.experiment, number), "train_seconds": round(seconds, 2),
             "validation": entry["val_mean_class_accuracy"], "mean_class_accuracy": test.get("mean_class_accuracy"),
         })  # fmt: skip
     found = {
-        "target_images": images, "train_seconds": round(seconds, 2), "rounds": rounds,
+        "target_images": target_images(workspace.experiment), "train_seconds": round(seconds, 2), "rounds": rounds,
         "validation": history[metrics["exported_round"]]["val_mean_class_accuracy"],
     }  # fmt: skip
     if metrics["test"] is not None:

@@ -1,11 +1,13 @@
 """A study of real cells: killed and resumed it ends in the same table, and a new arm finds what the others share."""
 
 import csv
+import importlib
 import signal
 import subprocess
 import sys
 import time
 
+import PIL.Image
 import pytest
 
 from sjft_tf.config import load_study, parse_experiment
@@ -14,6 +16,7 @@ from sjft_tf.studies.plan import Plan
 from sjft_tf.studies.study import run_study
 from sjft_tf.workspace import RunFolder
 
+demo_module = importlib.import_module("sjft_tf.studies.demo")  # sjft_tf.studies.demo is the function
 STUDY = (
     "base: config.yaml\narms: {plain: {selection.mode: none}, selective: {}}\nseeds: [0]\nbudget: {target_images: 16}\n"
 )
@@ -24,7 +27,7 @@ ADDED = STUDY.replace("arms: {", "arms: {random: {selection.mode: random}, ")
 def studied(tmp_path_factory, config_text):
     """The folder of a finished study of two arms, and its file."""
     root = tmp_path_factory.mktemp("study")
-    (root / "config.yaml").write_text(config_text)
+    (root / "config.yaml").write_text(config_text.replace("fine_bins: 100", "fine_bins: 100, store: true"))
     (root / "study.yaml").write_text(STUDY)
     _, failures = run_study(load_study(root / "study.yaml"), root / "out", jobs=2)
     assert not failures, [(root / "out" / found.path).with_suffix(".log").read_text()[-3000:] for found in failures]
@@ -81,7 +84,30 @@ def test_an_added_arm_shares_what_there_is_and_leaves_the_others(studied, tmp_pa
         assert getattr(random, name).samefile(getattr(selective, name))
     assert random.scan("source").samefile(selective.scan("source"))
     assert "search" not in random.recorded_stages()
+    assert len(list((out / "shared").glob("*/descriptors-*.npz"))) == 1 and not list(out.glob("cells/**/descriptors*"))
     assert [row for row in figures(out) if row["arm"] != "random"] == table
+
+
+def test_the_demo_ends_with_the_reading_a_picture_and_the_page(studied, monkeypatch):
+    out, file = studied  # finished, so that no cell is made
+    monkeypatch.setattr(demo_module, "demo_study", lambda: load_study(file))
+    text, picture, page = demo_module.demo(out)
+    assert text == (out / "study.md").read_text() and "| selective |" in text
+    # target, 1st, 10th, 20th, 30th and 40th
+    assert PIL.Image.open(picture.split(maxsplit=1)[1]).size[0] > 200
+    assert "<!doctype html>" in open(page.split(maxsplit=1)[1]).read(100).lower()
+
+
+def test_a_study_whose_cell_fails_ends_with_1_and_one_that_is_wrong_with_2(sjft, tmp_path):
+    file = tmp_path / "study.yaml"
+    base = "{target: {folder: nowhere}, test: {folder: nowhere}, selection: {mode: none}}"
+    file.write_text(f"base: {base}\narms: {{plain: {{}}}}\nseeds: [0]")
+    result = sjft("study", file, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "plain, seed 0 failed: sjft-tf: target: nowhere" in result.stderr + result.stdout
+    assert "0 of 1 cell are finished" in result.stdout and not (tmp_path / "out/cells/plain/seed-0").exists()
+    result = sjft("study", file, "--out", tmp_path / "other", "--set", "compare_to=plan")
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1 and not (tmp_path / "other").exists()
 
 
 @pytest.fixture

@@ -7,20 +7,23 @@ Prints one JSON object a line; docs/demo.md explains them. A second start resume
 
 import argparse
 import json
+import os
 import pathlib
 
 import numpy as np
 
 from sjft_tf import files, pipeline
-from sjft_tf.config import Experiment
+from sjft_tf.config import Study
 from sjft_tf.descriptors import HistogramDescriber
 from sjft_tf.domains import SyntheticImages
+from sjft_tf.evaluation import paired_difference
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.stages.evaluate import evaluate
 from sjft_tf.stages.train import train
 from sjft_tf.stages.values import Description, Neighbors
-from sjft_tf.studies.demo import MODES, demo_experiment
-from sjft_tf.studies.study import ArmResult, arm, arm_folder, study
+from sjft_tf.studies.demo import SELECTIVE, demo_study
+from sjft_tf.studies.plan import run_path
+from sjft_tf.studies.study import run_study
 from sjft_tf.workspace import RunFolder, Workspace
 
 
@@ -108,29 +111,29 @@ def shuffled(source: SyntheticImages, table: NeighborTable, seed: int) -> Neighb
     return NeighborTable(exchange[table.indices].astype(np.int32), table.divergences)
 
 
-def control(experiment: Experiment, folder: pathlib.Path, table: NeighborTable, seeds: range) -> ArmResult:
-    """The selective arm with shuffled neighbors."""
-    accuracies, seconds = [], []
-    for seed in seeds:
-        workspace = Workspace(arm(experiment, "selective", seed), arm_folder(folder, "shuffled", seed))
-        with workspace.folder.locked():
+def control(study: Study, folder: pathlib.Path, table: NeighborTable) -> dict[int, float]:
+    """Accuracy in percent, by seed, of the selective arm with shuffled neighbors."""
+    found = {}
+    for seed in study.config.seeds:
+        run = RunFolder(folder / run_path("shuffled", seed))
+        with run.locked():
+            workspace = Workspace(study.experiment(SELECTIVE, seed, {}), run)
             pipeline.prepare(workspace)
             drawn = shuffled(workspace.need_source(), table, seed)
             rounds = train(workspace, Neighbors(files.digest("shuffled", drawn.indices), drawn, {}))
-            accuracies.append(evaluate(workspace, rounds).metrics["test"]["final"]["mean_class_accuracy"])
-        seconds.append(workspace.folder.recorded_stages()["train"]["seconds"])
-    return ArmResult("shuffled", tuple(seeds), tuple(accuracies), tuple(accuracies), tuple(seconds))
+            found[seed] = 100 * evaluate(workspace, rounds).metrics["test"]["final"]["mean_class_accuracy"]
+    return found
 
 
-def arm_figures(result: ArmResult, folder: pathlib.Path) -> dict:
+def arm_figures(name: str, by_seed: dict[int, float], folder: pathlib.Path) -> dict:
     """Accuracies of an arm's runs on the test images, and how well the worst of them had learned its two tasks."""
-    shares = 100 * np.array(result.mean_class_accuracy)
-    last = [arm_folder(folder, result.mode, seed).read_history()[-1] for seed in result.seeds]
+    shares = np.array(list(by_seed.values()))
+    last = [RunFolder(folder / run_path(name, seed)).read_history()[-1] for seed in by_seed]
     figures = {
-        "check": "arm", "mode": result.mode, "mean": round(float(shares.mean()), 1), "seeds": shares.round(1).tolist(),
+        "check": "arm", "arm": name, "mean": round(float(shares.mean()), 1), "seeds": shares.round(1).tolist(),
         "lowest_target_accuracy": round(min(entry["target_accuracy"] for entry in last), 3),
     }  # fmt: skip
-    if result.mode != "none":
+    if name != "none":
         # of the last round, in training: over all its steps, and the loss over the last quarter of them
         figures["lowest_source_accuracy"] = round(min(entry["source_accuracy"] for entry in last), 3)
         curves = [entry["loss_curve"]["source"] for entry in last]
@@ -138,11 +141,11 @@ def arm_figures(result: ArmResult, folder: pathlib.Path) -> dict:
     return figures
 
 
-def difference(selective: ArmResult, other: ArmResult) -> dict:
+def difference(selective: dict[int, float], name: str, other: dict[int, float]) -> dict:
     """Percentage points by which selected source images help more, paired by seeds."""
-    found = selective.minus(other)
+    found = paired_difference(list(selective.values()), [other[seed] for seed in selective])
     return {
-        "check": "difference", "of": f"selective - {other.mode}", "mean": round(found.mean, 1),
+        "check": "difference", "of": f"selective - {name}", "mean": round(found.mean, 1),
         "standard_error": round(found.standard_error, 2), "in_standard_errors": round(found.mean / found.standard_error, 1),
         "interval": [round(found.low, 1), round(found.high, 1)],
     }  # fmt: skip
@@ -151,12 +154,13 @@ def difference(selective: ArmResult, other: ArmResult) -> dict:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="run folders of the checks; made if absent")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder of the checks; made if absent")
     parser.add_argument("--seeds", type=int, default=0, help="also train all arms and the control, so many seeds each")
     arguments = parser.parse_args()
-    experiment, seeds = demo_experiment(), range(arguments.seeds)
-    workspace = Workspace(arm(experiment, "selective", experiment.seed), RunFolder(arguments.out / "shared"))
-    with workspace.folder.locked():
+    study, folder = demo_study([f"seeds={list(range(arguments.seeds))}"] if arguments.seeds else []), arguments.out
+    experiment = study.experiment(SELECTIVE, 0, {})
+    with (run := RunFolder(folder / "checks")).locked():
+        workspace = Workspace(experiment, run)
         pipeline.prepare(workspace)
         found = pipeline.run(workspace, until="search")
     assert found.description is not None and found.neighbors is not None  # it was run until there
@@ -165,15 +169,15 @@ def main() -> None:
         print(json.dumps({"check": "styles", **styles(workspace.target, workspace.source, table, k)}))
         print(json.dumps({"check": "classes", **classes(workspace.target, workspace.source, table, k)}))
     print(json.dumps({"check": "leak", **leak(workspace, found.description)}), flush=True)
-    if seeds:
-        results = study(experiment, arguments.out, MODES, seeds)
-        results.append(control(experiment, arguments.out, table, seeds))
-        for result in results:
-            print(json.dumps(arm_figures(result, arguments.out)))
-        selective = results[MODES.index("selective")]
-        for other in results:
-            if other is not selective:
-                print(json.dumps(difference(selective, other)))
+    if arguments.seeds:
+        data, _ = run_study(study, folder / "study", jobs=os.cpu_count() or 1)
+        arms = {arm.name: dict(arm.by_seed) for arm in data.arms}
+        arms["shuffled"] = control(study, folder / "study", table)
+        for name, by_seed in arms.items():
+            print(json.dumps(arm_figures(name, by_seed, folder / "study")))
+        for name, by_seed in arms.items():
+            if name != SELECTIVE:
+                print(json.dumps(difference(arms[SELECTIVE], name, by_seed)))
 
 
 if __name__ == "__main__":

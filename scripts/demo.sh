@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the demo: a synthetic target and source domain, three ways of training, and a report. Arguments go to `sjft-tf demo`.
+# Runs the demo, a study on synthetic images: three ways of training with three seeds, and a page. Arguments go to `sjft-tf demo`.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 prepare_environment

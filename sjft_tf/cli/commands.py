@@ -107,7 +107,7 @@ def cell(config: pathlib.Path, out: pathlib.Path, kind: str, shared: pathlib.Pat
 @click.option("--out", default="runs/demo", show_default=True, type=PATH, help="Folder of the study.")
 @loudness
 def demo(out: pathlib.Path) -> None:
-    """Run the main job on synthetic images. Three arms with three seeds each, in about four minutes."""
+    """Run the main job on synthetic images, as a study of three arms with three seeds each, in minutes."""
     with user_errors():
         from sjft_tf import studies
 

@@ -28,7 +28,7 @@ def forest_plot(contrasts: Sequence[Contrast]) -> matplotlib.figure.Figure:
         axes.plot(found.mean, row, "o", color=shade, markerfacecolor=face, markersize=6.5)
     axes.set_yticks(range(len(contrasts)), [drawing.label(contrast.label, 34) for contrast in contrasts])
     axes.set_ylim(len(contrasts) - 0.4, -0.6)
-    axes.set_xlabel("difference of mean class accuracy in points")
+    axes.set_xlabel("difference in points")
     return figure
 
 

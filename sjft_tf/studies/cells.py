@@ -23,12 +23,13 @@ def make(kind: Kind, experiment: Experiment, folder: RunFolder) -> None:
     """
     with folder.locked(wait=True):  # a process whose study was killed may still save what it has
         workspace = Workspace(experiment, folder)
-        scans = list(_scans(experiment, folder))
-        for path, hash_of_domain in scans:
-            folder.sharing.take(path, hash_of_domain)
-        pipeline.prepare(workspace, trains=kind != "search")
-        for path, hash_of_domain in scans:
-            folder.sharing.give(path, hash_of_domain)
+        indexes = dict(_indexes(experiment, folder))
+        with folder.sharing.awaited(indexes.values()):
+            for path, domain in indexes.items():
+                folder.sharing.take(path, domain)
+            pipeline.prepare(workspace, trains=kind != "search")
+            for path, domain in indexes.items():
+                folder.sharing.give(path, domain)
         found: dict[str, Any] = {}
         if kind == "search":
             pipeline.run(workspace, until="search")
@@ -78,13 +79,13 @@ def _seconds(folder: RunFolder) -> float:
     return round(sum(float(stage["seconds"]) for stage in folder.recorded_stages().values()), 2)
 
 
-def _scans(experiment: Experiment, folder: RunFolder) -> Iterator[tuple[pathlib.Path, str]]:
-    """Where the index of every domain is, and what it is shared by: files that changed since are read again in any case."""
+def _indexes(experiment: Experiment, folder: RunFolder) -> Iterator[tuple[pathlib.Path, str]]:
+    """Where the index of every domain of files is, and what it is shared by; files that changed are read again anyway."""
 
     def of(role: str, domain: DomainConfig | None) -> Iterator[tuple[pathlib.Path, str]]:
         for i, part in enumerate((domain.union or ()) if domain is not None else ()):
             yield from of(f"{role}-{i}", part)
-        if domain is not None and domain.union is None:
+        if domain is not None and domain.union is None and domain.synthetic is None:
             yield folder.scan(role), files.digest("index", settings_for_hash(domain))
 
     for role in ("target", "validation", "test"):

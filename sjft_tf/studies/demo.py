@@ -3,7 +3,7 @@
 import importlib.resources
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sjft_tf.config import Study, load_study
 from sjft_tf.reporting import study_text
@@ -14,10 +14,10 @@ from sjft_tf.studies.study import run_study
 SELECTIVE, SHOWN = "selective", 6
 
 
-def demo_study() -> Study:
-    """The study that the demo runs."""
+def demo_study(overrides: Iterable[str] = ()) -> Study:
+    """The study that the demo runs; `overrides` as in `load_study`."""
     with importlib.resources.as_file(importlib.resources.files("sjft_tf.studies")) as folder:
-        return load_study(folder / "demo-study.yaml")
+        return load_study(folder / "demo-study.yaml", overrides)
 
 
 def demo(folder: pathlib.Path) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import fcntl
+import json
 import os
 import pathlib
 import shutil
@@ -127,7 +128,8 @@ def _answers(study: Study, folder: pathlib.Path, results: Results) -> dict[str, 
 
 def _write(plan: Plan, folder: pathlib.Path, data: StudyData, results: Results) -> None:
     files.write_text(folder / "study.csv", study_csv(plan, results))
-    shown = dataclasses.asdict(data) | {"words": data.words()}
+    # an endless value of a config, such as of delta, is text here: JSON has none
+    shown = json.loads(json.dumps(dataclasses.asdict(data)), parse_constant=str) | {"words": data.words()}
     for entry, arm in zip(shown["arms"], data.arms, strict=True):
         entry |= {"mean": arm.mean, "standard_error": arm.standard_error}
     for entry, contrast in zip(shown["contrasts"], data.contrasts, strict=True):

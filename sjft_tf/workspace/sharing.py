@@ -4,9 +4,12 @@ A shared artifact is a hard link, or a copy on another file system. Artifacts ar
 place, so that who makes one anew changes nobody else's.
 """
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
+from collections.abc import Iterable, Iterator
 
 from sjft_tf import files
 
@@ -32,6 +35,18 @@ class Sharing:
         held = self.folder(made_from)
         if held is not None and path.exists():
             _link(path, held / path.name)
+
+    @contextlib.contextmanager
+    def awaited(self, made_from: Iterable[str]) -> Iterator[None]:
+        """Of several processes that lack the same, one makes it inside, while the others wait, and find it then."""
+        with contextlib.ExitStack() as held:
+            for name in sorted(set(made_from)):  # in one order, or two could wait for each other
+                folder = self.folder(name)
+                if folder is not None and not folder.exists():
+                    folder.parent.mkdir(parents=True, exist_ok=True)
+                    lock = held.enter_context(open(folder.with_name(f".{name}.lock"), "a"))
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def folder(self, made_from: str) -> pathlib.Path | None:
         """Where the store keeps what was made from that; None without a store."""

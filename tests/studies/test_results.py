@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ import scipy.stats
 
 from sjft_tf.studies.plan import Plan, run_path
 from sjft_tf.studies.results import Answers, asked, contrasts, study_csv, study_data
+from sjft_tf.studies.study import run_study
 
 CONTRASTS = "contrasts: {borrowing: [random, plain], selecting: [selective, random]}"
 BY_ARM = {
@@ -123,6 +125,14 @@ def test_trials_are_told_with_their_settings_and_those_that_diverged(study):
     plain = study_data(plan, results, {}).arms[0]
     assert (plain.n_trials, plain.n_settings, plain.n_diverged) == (4, 2, 2)
     assert plain.validation == pytest.approx(60) and plain.tuned["training.learning_rate"] == 0.1
+
+
+def test_a_value_without_end_is_text_in_the_json(study, shell, tmp_path):
+    endless = study(arms="arms: {plain: {selection: {mode: none, delta: .inf}}}", seeds="seeds: [0]")
+    run_study(endless, tmp_path, command=shell())
+    (arm,) = json.loads((tmp_path / "study.json").read_text())["arms"]
+    assert arm["overrides"] == {"selection.mode": "none", "selection.delta": "Infinity"}
+    assert (arm["mean"], arm["by_seed"], arm["standard_error"]) == (pytest.approx(51), {"0": pytest.approx(51)}, None)
 
 
 def test_the_table_has_a_row_for_every_finished_cell(study):

@@ -188,8 +188,8 @@ GRID = "tuning: {grid: {training.learning_rate: [0.1]}}"
     [
         (
             "",
-            {"arms": "arms: {plain: {selection.mode: all}, random: {}}"},
-            r"another arm of that name: plain is .*none.* there",
+            {"arms": "arms: {plain: {}, random: {selection.mode: random}}"},
+            "another arm of that name: plain is {'selection.mode': 'none'} there and {} here",
         ),
         (
             "budget: {target_images: 100}",

@@ -1,5 +1,6 @@
 """A store of artifacts by hash: linked, never copied where that can be, and safe from who makes one anew."""
 
+import concurrent.futures
 import os
 
 import numpy as np
@@ -54,6 +55,26 @@ def test_where_nothing_can_be_linked_it_is_copied(given, tmp_path, monkeypatch):
     other.sharing.take(other.neighbors, "abc")
     assert other.neighbors.read_bytes() == given.neighbors.read_bytes()
     assert not other.neighbors.samefile(given.neighbors)
+
+
+def test_of_two_that_lack_the_same_one_makes_it_and_the_other_finds_it(tmp_path):
+    made, store = [], Sharing(tmp_path / "shared")
+
+    def make(number: int) -> None:
+        run = RunFolder(tmp_path / str(number), shared=tmp_path / "shared")
+        with run.sharing.awaited(["b", "a"]):
+            run.sharing.take(run.neighbors, "a")
+            if not run.neighbors.exists():
+                made.append(number)
+                files.write_text(run.neighbors, f"by {number}")
+            run.sharing.give(run.neighbors, "a")
+
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        list(threads.map(make, range(8)))
+    assert len(made) == 1
+    assert {(tmp_path / str(number) / "neighbors.npz").read_text() for number in range(8)} == {f"by {made[0]}"}
+    with store.awaited(["a"]), store.awaited(["a"]):  # what is there is waited for by nobody
+        pass
 
 
 def test_without_a_store_nothing_is_shared_and_what_is_absent_is_not_given(tmp_path):

@@ -132,7 +132,12 @@ class TrainingConfig(Section):
     )
     lr_step: Count | None = Field(None, description="Updates; null: a third of what the schedule spans.")
     restart: bool = Field(True, description="The schedule spans each round; false: it spans all rounds.")
-    source_loss_weight: NotNegative = Field(1.0, description="Of the source's half of the loss.")
+    losses: Literal["fair", "authors"] = Field(
+        "fair",
+        description="fair: the target's mean loss, plus source_loss_weight times the source's; alike in every "
+        "selection.mode. authors: beside a source half of that, as in the authors' code.",
+    )
+    source_loss_weight: NotNegative = Field(1.0, description="Of the source's mean loss; the target's counts 1.")
     target_sampling: Literal["uniform", "level"] = Field(
         "uniform", description="level: an image comes K / k0 times a pass."
     )

@@ -50,7 +50,9 @@ def _made_from(workspace: Workspace, neighbors: Neighbors | None) -> str:
     weights = e.model.weights
     content = "" if weights in (None, "imagenet") else files.digest_of_file(str(weights))
     domains = [workspace.target.fingerprint(), source.fingerprint() if source is not None else ""]
-    return files.digest("weights 3", settings, content, domains, neighbors.made_from if neighbors is not None else "")
+    # 4: weights of joint runs until 3 were trained on half of each domain's mean loss; without a source nothing changed.
+    version = "weights 3" if source is None else "weights 4"
+    return files.digest(version, settings, content, domains, neighbors.made_from if neighbors is not None else "")
 
 
 def _train_rounds(

@@ -29,10 +29,10 @@ class Conflict(NamedTuple):
 def gradient_conflict(model: keras.Model, batch: tuple[tf.Tensor, Mapping, Mapping]) -> Conflict:
     """The gradients of the target's and the source's part of the loss with respect to the trunk, compared.
 
-    The parts are those whose sum is trained on, as compiled: with the masks of `joint_dataset` they are
-    `0.5 mean(target)` and `0.5 mean(source)`, each over its own domain's rows, times the loss weights of `compile`. So
-    the norms say how hard each domain pulls in an update, before weight decay. The trunk is every trainable variable
-    but those of layers that have an output's name. Batch normalization and dropout work as in training.
+    The parts are those whose sum is trained on, as compiled: with the masks of `joint_dataset` and the terms of the paper
+    `mean(target)` and `source_weight mean(source)`, each over its own domain's rows. So the norms say how hard each domain
+    pulls in an update, before weight decay. The trunk is every trainable variable but those of layers that have an output's
+    name. Batch normalization and dropout work as in training.
 
     The model is left as it was, to the bit: no moving average, seed, metric or optimizer variable changes. Its graph is
     traced at the first call for a model, with the losses that it is compiled with then. A model of

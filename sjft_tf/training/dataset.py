@@ -52,7 +52,8 @@ def joint_dataset(
 
     Each pass over the target visits every image once. Rows are interleaved T, S, T, S, so that any even split over
     replicas holds both domains in equal number. A row's weight is 0 for a term that it does not belong to, and its label
-    there a valid dummy, 0. With Keras' default reduction the loss is then `0.5 mean(target) + 0.5 mean(source)`.
+    there a valid dummy, 0. What the loss of a `JointModel` then is says `joint_terms`; any other Keras model, compiled with
+    the losses alone, has `0.5 mean(target) + 0.5 mean(source)`.
     In selection mode `none` a batch holds the `batch_size / 2` target images alone.
 
     What a step holds is a pure function of (seed, round, step) and K. An iteration over the dataset is one epoch of `fit`:

@@ -16,7 +16,15 @@ from sjft_tf.models import build_trunk, dense_heads, load_weights, own_trunk
 from sjft_tf.models.normalization import set_batch_normalization
 from sjft_tf.training.accumulation import accumulated_gradients, check_rows
 from sjft_tf.training.callbacks.checkpoint import first_epoch
-from sjft_tf.training.objectives import SOURCE, TARGET, Term, has_source, joint_terms, weighted_metrics_of
+from sjft_tf.training.objectives import (
+    SOURCE,
+    TARGET,
+    Term,
+    has_source,
+    joint_terms,
+    loss_weights_of,
+    weighted_metrics_of,
+)
 
 
 @keras.saving.register_keras_serializable(package="sjft_tf")
@@ -73,7 +81,7 @@ class JointModel(keras.Model):
         if loss is None:
             loss = {term.name: term.loss for term in self.terms}
             if loss_weights is None:
-                loss_weights = {term.name: term.weight for term in self.terms}
+                loss_weights = loss_weights_of(self.terms)
         if metrics is None and weighted_metrics is None:
             weighted_metrics = weighted_metrics_of(self.terms)
         if jit_compile == "auto" and not tf.config.list_physical_devices("GPU"):
@@ -143,6 +151,7 @@ def joint_model(
     bn: str = "mixed",
     bn_momentum: float | None = None,
     source_weight: float = 1.0,
+    losses: str = "fair",
     iter_size: int = 1,
 ) -> JointModel:
     """A trunk that the target and the source domain share, with one dense head each.
@@ -172,6 +181,7 @@ def joint_model(
         bn_momentum: of the moving averages of every batch normalization; None: 0.99, or what your own trunk has. They
             describe the last 1 / (1 - momentum) steps or so: in short rounds take 0.9, or they lag behind the weights.
         source_weight: weight of the source's term.
+        losses: `"fair"` or `"authors"`, see `joint_terms`.
         iter_size: batches for one update, see `JointModel`.
 
     Returns:
@@ -198,5 +208,5 @@ def joint_model(
     heads = keras.Model(base.input, dense_heads(base.output, classes))
     if by_domain:  # only now, so that weights begin as in the other modes
         heads = set_batch_normalization(heads, bn, None)
-    terms = joint_terms(source=source_classes is not None, source_weight=source_weight)
+    terms = joint_terms(source=source_classes is not None, source_weight=source_weight, losses=losses)
     return JointModel(heads.input, heads.output, name=f"{base.name}_joint", terms=terms, iter_size=iter_size)

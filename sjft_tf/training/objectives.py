@@ -17,6 +17,7 @@ from sjft_tf.errors import InputError
 
 TARGET, SOURCE = "target", "source"
 ROWS = (TARGET, SOURCE, "all")
+LOSSES = ("fair", "authors")
 MEAN_LOSS = "mean_loss"
 
 
@@ -28,7 +29,7 @@ class Term:
         name: of the model's output, and of the layer that makes it where that is a head.
         rows: which rows of a batch count: "target", "source" or "all".
         loss: of labels `[B]` and outputs `[B, ...]`, one number a row.
-        weight: its factor in the sum of losses.
+        weight: its factor in the sum of losses, before the mean of its loss over the rows that count.
         metrics: of the same; each is copied where it is used. The mean loss over the term's rows is measured anyway.
 
     Raises:
@@ -57,17 +58,23 @@ class Term:
         return cls(**{**config, "loss": loss, "metrics": tuple(metrics)})
 
 
-def joint_terms(*, source: bool = True, source_weight: float = 1.0) -> tuple[Term, ...]:
+def joint_terms(*, source: bool = True, source_weight: float = 1.0, losses: str = "fair") -> tuple[Term, ...]:
     """The two terms of the paper: softmax cross-entropy of each domain's logits over its own rows.
 
-    With the masks of `joint_dataset` and Keras' reduction, which divides by all rows of the batch, their sum is the authors'
-    loss, `0.5 mean(target) + 0.5 source_weight mean(source)`.
-
     Args:
-        source: whether there is a source; without one the target's term is alone.
+        source: whether there is a source; without one the target's term is alone, and its weight is 1.
         source_weight: weight of the source's term.
+        losses: "fair": `mean(target) + source_weight mean(source)`, so that the target pulls with the same force whatever
+            is borrowed beside it. "authors": half of that, as the authors' code divides by all rows of a batch; the target
+            alone then pulls twice as hard as beside a source.
+
+    Raises:
+        InputError: `losses` is neither.
     """
-    weights = {TARGET: 1.0, SOURCE: source_weight} if source else {TARGET: 1.0}
+    if losses not in LOSSES:
+        raise InputError(f"losses is {losses!r}; it must be one of {', '.join(LOSSES)}")
+    share = 0.5 if source and losses == "authors" else 1.0
+    weights = {TARGET: share, SOURCE: share * source_weight} if source else {TARGET: 1.0}
     return tuple(
         Term(
             name, name, keras.losses.SparseCategoricalCrossentropy(from_logits=True), weight,
@@ -86,6 +93,17 @@ def masks(terms: Sequence[Term], is_target: tf.Tensor) -> dict[str, tf.Tensor]:
     """Which rows count, by term: bool like `is_target`, which is `[B]`."""
     rows = {TARGET: is_target, SOURCE: ~is_target, "all": tf.ones_like(is_target)}
     return {term.name: rows[term.rows] for term in terms}
+
+
+def loss_weights_of(terms: Sequence[Term]) -> dict[str, float]:
+    """For `compile(loss_weights=...)`: by term the factor on the loss as Keras reduces it.
+
+    Keras divides the losses of the n rows that count by all B rows of the batch, so that it has n / B of their mean. Beside
+    a source n is B / 2 for the rows of one domain (batches are T, S, T, S), and the factor is twice the weight:
+    `2 weight sum / B = weight sum / n`. Of all rows, or of the target alone, n is B, and it is the weight.
+    """
+    of_one_domain = 2.0 if has_source(terms) else 1.0
+    return {term.name: term.weight * (1.0 if term.rows == "all" else of_one_domain) for term in terms}
 
 
 def weighted_metrics_of(terms: Sequence[Term]) -> dict[str, list[keras.metrics.Metric]]:

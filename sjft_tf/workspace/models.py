@@ -27,6 +27,7 @@ def initial_model(workspace: Workspace, strategy: tf.distribute.Strategy | None 
             source_classes=len(source.class_names) if source is not None else None,
             image_size=experiment.image_size,
             source_weight=experiment.training.source_loss_weight,
+            losses=experiment.training.losses,
             iter_size=experiment.training.iter_size,
             **settings,
         )

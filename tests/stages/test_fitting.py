@@ -50,13 +50,15 @@ def test_settings_of_the_optimizer_reach_it(experiment, setting, key, value):
     assert found[0] != value and found[1] == value
 
 
-def test_the_source_loss_counts_by_its_weight(experiment, tmp_path):
+def test_the_losses_count_by_their_weights_and_as_the_authors_had_them(experiment, tmp_path):
     def weights(*settings):
         model = initial_model(Workspace(experiment(*settings), RunFolder(tmp_path)))
         return {term.name: term.weight for term in model.terms}, model.iter_size
 
     assert weights() == ({"target": 1, "source": 1}, 1)
     assert weights("training.source_loss_weight=3", "training.iter_size=2") == ({"target": 1, "source": 3}, 2)
+    assert weights("training.losses=authors") == ({"target": 0.5, "source": 0.5}, 1)
+    assert weights("training.losses=authors", "selection.mode=none") == ({"target": 1}, 1)
 
 
 def test_the_schedule_goes_by_rounds_or_over_all_of_them_and_by_lr_step(experiment):

@@ -30,6 +30,20 @@ def schema() -> None:
 
 
 @click.command()
+@click.argument("name", required=False)
+@loudness
+def datasets(name: str | None) -> None:
+    """Print size, licence, source and config lines of known data sets, or of the one called NAME."""
+    with user_errors():
+        from sjft_tf.cli.known_data import DATA_SETS
+
+        known = {item.name: item for item in DATA_SETS}
+        if name is not None and name not in known:
+            raise InputError(f"data set {name!r} is none of {', '.join(known)}")
+        click.echo("\n\n".join(item.text() for item in ([known[name]] if name else DATA_SETS)))
+
+
+@click.command()
 @config_argument
 @click.option("--steps", default=20, show_default=True, type=click.IntRange(min=1),
               help="Steps of each measurement; fewer where they take over 30 s.")  # fmt: skip
@@ -142,4 +156,4 @@ def _numbers(text: str) -> list[int]:
         raise InputError(f"--seeds is {text!r}; it must be whole numbers with commas between") from None
 
 
-COMMANDS = (show_config, schema, profile, study, demo, predict, fuse, neighbors)
+COMMANDS = (show_config, schema, datasets, profile, study, demo, predict, fuse, neighbors)

@@ -91,10 +91,7 @@ def _open_split(name: str, split: str, data_dir: str | os.PathLike | None) -> tu
         raise InputError(f"TFDS data set {name!r} is unknown: {_first_line(error)}") from error
     info, file_format = builder.info, builder.info.file_format
     if not info.splits:
-        raise InputError(
-            f"TFDS data set {name!r} is not prepared in {info.data_dir}; "
-            f'run "tfds build {name} --file_format=array_record" or give another data_dir'
-        )
+        raise InputError(_how_to_prepare(name, builder, data_dir))
     try:
         instructions = info.splits[split].file_instructions
     except (KeyError, ValueError) as error:
@@ -110,13 +107,29 @@ def _open_split(name: str, split: str, data_dir: str | os.PathLike | None) -> tu
     return info, records, stored_as
 
 
+def _how_to_prepare(name: str, builder: Any, data_dir: str | os.PathLike | None) -> str:
+    where = "" if data_dir is None else f", data_dir={os.fspath(data_dir)!r}"
+    command = f"tfds.builder({name!r}{where}, file_format='array_record').download_and_prepare()"
+    by_hand = ""
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+        root = str(builder.data_dir).removesuffix(f"/{builder.info.full_name}")
+        instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+        by_hand = (
+            f"it must be downloaded by hand: {instructions.replace('manual_dir', f'{root}/downloads/manual')} Then "
+        )
+    return (
+        f"TFDS data set {name!r} is not prepared in {builder.data_dir}; {by_hand}run: "
+        f'python -c "import tensorflow_datasets as tfds; {command}"; or give another data_dir'
+    )
+
+
 def _supervised_keys(name: str, info: Any) -> tuple[str, str]:
     """Names of the features that hold the image and the label."""
     import tensorflow_datasets as tfds
 
     features = dict(info.features.items())
     match info.supervised_keys:
-        case (str(image), str(label)):
+        case (str(image), str(label), *_):  # places365_small has a third
             is_image = isinstance(features.get(image), tfds.features.Image)
             if is_image and isinstance(features.get(label), tfds.features.ClassLabel):
                 return image, label

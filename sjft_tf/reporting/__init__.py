@@ -4,7 +4,7 @@ Takes plain values (`ReportData`, `GalleryRow`) and writes files. It knows no ru
 the report stage reads those and fills in the values.
 """
 
-from sjft_tf.reporting.data import Borrowing, DomainSummary, GalleryRow, ReportData, Shot
+from sjft_tf.reporting.data import Borrowing, DomainSummary, GalleryRow, Leaked, ReportData, Shot
 from sjft_tf.reporting.gallery import RANKS, neighbor_picture
 from sjft_tf.reporting.page import write_report
 
@@ -13,6 +13,7 @@ __all__ = [
     "Borrowing",
     "DomainSummary",
     "GalleryRow",
+    "Leaked",
     "ReportData",
     "Shot",
     "neighbor_picture",

@@ -46,6 +46,19 @@ class Borrowing(NamedTuple):
     hubs: Sequence[Shot] = ()  # the source images of most occurrences, most first; about eight fill a row of the page
 
 
+class Leaked(NamedTuple):
+    """Source images that other domains have, too. A pair is a source image and the image of another domain."""
+
+    n_source: int  # images of the source before
+    n_exact: int  # left out because their bytes are those of another domain's image
+    n_near: int  # left out because they look like one
+    roles: Sequence[str]  # of the other domains
+    limit: float  # squared distance of two signatures below which two images count as one
+    pairs: Mapping[
+        str, Sequence[tuple[Shot, Shot]]
+    ]  # some pairs by what became of them; groups without any are left out
+
+
 @dataclasses.dataclass(frozen=True)
 class ReportData:
     """Everything that `write_report` shows. What a run does not have is left empty, and its section is left out.
@@ -80,6 +93,7 @@ class ReportData:
     gallery: Sequence[GalleryRow] = ()  # some target images with neighbors; six to ten keep the page small
     borrowing: Borrowing | None = None  # in the last round
     certificate: Mapping[str, Any] | None = None  # of an approximate search, as in `retrieval.json`; else None
+    leaked: Leaked | None = None  # where the source was searched for images of other domains
     specificity: str = ""  # how much the lists of different target images have in common, in sentences
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)  # wall time by stage, in their order
     config: str = ""  # the resolved configuration as YAML

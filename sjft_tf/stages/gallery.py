@@ -1,4 +1,4 @@
-"""Neighbors of a run's target images, as lines, pictures and figures for people."""
+"""Neighbors of a run's target images, and duplicates in its source, as lines, pictures and figures for people."""
 
 import pathlib
 
@@ -7,12 +7,13 @@ import numpy as np
 from sjft_tf.domains import Domain
 from sjft_tf.errors import InputError
 from sjft_tf.images import decode
-from sjft_tf.reporting import RANKS, Borrowing, GalleryRow, Shot, neighbor_picture
+from sjft_tf.reporting import RANKS, Borrowing, GalleryRow, Leaked, Shot, neighbor_picture
 from sjft_tf.reporting.words import counted, divergence, number
 from sjft_tf.retrieval import NeighborTable, borrowing
-from sjft_tf.workspace import Workspace
+from sjft_tf.workspace import Leaks, Workspace
 
 HUBS = 8
+PAIRS = 4  # a row of the page
 
 
 def draw_neighbors(workspace: Workspace, table: NeighborTable, target_ids: list[str], path: pathlib.Path) -> None:
@@ -77,3 +78,25 @@ def borrowing_of(workspace: Workspace, table: NeighborTable, counts: np.ndarray)
         class_expected=expected[held],
         hubs=_shots(source, most, [f"neighbor of {number(found[index])} of {targets}" for index in most]),
     )
+
+
+def leaked_of(leaks: Leaks) -> Leaked:
+    """How many source images are duplicates, and pairs on both sides of the limit, by which one sees whether it is right."""
+    order = np.argsort(leaks.found.distances, kind="stable")
+    dropped, kept = order[leaks.dropped[order]], order[~leaks.dropped[order]]
+    n_exact = int(leaks.found.exact.sum())
+    groups = {
+        "Left out, most alike": dropped[:PAIRS],
+        "Left out, just below the limit": dropped[PAIRS:][-PAIRS:],
+        "Kept, just above the limit": kept[:PAIRS],
+    }
+    pairs = {name: [_pair(leaks, row) for row in rows.tolist()] for name, rows in groups.items()}
+    return Leaked(len(leaks.source), n_exact, len(dropped) - n_exact, list(leaks.others), leaks.limit, pairs)
+
+
+def _pair(leaks: Leaks, row: int) -> tuple[Shot, Shot]:
+    role, position = leaks.other(row)
+    distance = "same bytes" if leaks.found.exact[row] else f"distance {leaks.found.distances[row]:.3f}"
+    (source,) = _shots(leaks.source, np.array([row]), [distance])
+    (other,) = _shots(leaks.others[role], np.array([position]), [role])
+    return source, other

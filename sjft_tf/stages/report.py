@@ -9,7 +9,7 @@ from sjft_tf.config import to_yaml
 from sjft_tf.reporting import DomainSummary, ReportData, write_report
 from sjft_tf.reporting.drawing import spread
 from sjft_tf.retrieval.specificity import Specificity
-from sjft_tf.stages.gallery import borrowing_of, gallery_row
+from sjft_tf.stages.gallery import borrowing_of, gallery_row, leaked_of
 from sjft_tf.stages.values import Evaluation, Neighbors
 from sjft_tf.workspace import Rounds, Workspace, versions
 
@@ -89,6 +89,7 @@ def _report_data(
         confusion=evaluation.confusion,
         gallery=gallery,
         borrowing=borrowing,
+        leaked=leaked_of(workspace.leaks) if workspace.leaks is not None else None,
         certificate=neighbors.figures.get("certificate") if neighbors is not None else None,
         specificity=Specificity(**specificity).words() if specificity else "",
     )

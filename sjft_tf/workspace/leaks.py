@@ -11,6 +11,7 @@ import numpy as np
 
 from sjft_tf import files
 from sjft_tf.domains import Domain, Duplicates, Subset, find_duplicates
+from sjft_tf.errors import InputError
 from sjft_tf.progress import Progress
 
 _ARRAYS = {"positions": np.int32, "distances": np.float32, "exact": np.bool_}
@@ -38,8 +39,18 @@ class Leaks(NamedTuple):
         return self.found.within(self.limit)
 
     def kept(self) -> Domain:
-        """The source without the images that the others have; itself, if they have none."""
-        return Subset(self.source, np.flatnonzero(~self.dropped)) if self.dropped.any() else self.source
+        """The source without the images that the others have; itself, if they have none.
+
+        Raises:
+            InputError: they have all of them.
+        """
+        rows = np.flatnonzero(~self.dropped)
+        if not len(rows):
+            others = ", ".join(self.others)
+            raise InputError(
+                f"source: each of the {len(self.source):,} images of {self.source.name} is one of {others}, too"
+            )
+        return Subset(self.source, rows) if len(rows) < len(self.source) else self.source
 
     def other(self, row: int) -> tuple[str, int]:
         """Role and position of the image that the source image `row` resembles most."""

@@ -1,4 +1,5 @@
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -173,9 +174,11 @@ def test_what_cannot_be_used_is_one_clear_line(data_dir, arguments, message):
     assert "\n" not in str(raised.value)
 
 
-def test_a_data_set_that_was_not_prepared_says_how_to(tmp_path):
-    with pytest.raises(InputError, match='is not prepared in .*; run "tfds build tiny_flowers'):
+def test_a_data_set_that_was_not_prepared_says_how_to_and_that_works(tmp_path):
+    with pytest.raises(InputError, match="'tiny_flowers' is not prepared in .*; run: ") as raised:
         TFDSImages("tiny_flowers", split="train", data_dir=tmp_path)
+    exec(re.search('python -c "(.*)"; or', str(raised.value))[1], {})
+    assert len(TFDSImages("tiny_flowers", split="train", data_dir=tmp_path)) == COUNT
 
 
 def test_a_shard_that_breaks_off_is_named(tmp_path):

@@ -123,9 +123,12 @@ class TrainingConfig(Section):
     weight_decay: NotNegative = Field(1e-4, description="Added to the gradient, in multiples of the weight.")
     decay_head_biases: bool = Field(False, description="Whether the heads' biases decay, too.")
     decay_bn: bool = Field(True, description="Whether scale and shift of batch normalizations decay, too.")
-    head_learning_rate: Positive = Field(1.0, description="Of the heads, in multiples of learning_rate.")
+    trunk_learning_rate: Positive = Field(
+        1.0,
+        description="Of all but the heads, in multiples of learning_rate; 0.1 is usual where the trunk is pre-trained.",
+    )
     head_bias_learning_rate: Positive = Field(
-        1.0, description="Of the heads' biases, in multiples of head_learning_rate. The authors' code: 2."
+        1.0, description="Of the heads' biases, in multiples of learning_rate. The authors' code: 2."
     )
     schedule: Literal["step", "cosine", "constant"] = Field(
         "step", description="Of the learning rate. step: a tenth after every lr_step updates."

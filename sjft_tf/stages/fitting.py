@@ -27,7 +27,7 @@ def compile_model(experiment: Experiment, model: keras.Model, *, jit_compile: bo
     optimizer = caffe_sgd(
         learning_rate_schedule(t.schedule, t.learning_rate, span, lr_step=t.lr_step),
         momentum=t.momentum, weight_decay=t.weight_decay, decay_head_biases=t.decay_head_biases,
-        decay_bn=t.decay_bn, head_learning_rate=t.head_learning_rate,
+        decay_bn=t.decay_bn, trunk_learning_rate=t.trunk_learning_rate,
         head_bias_learning_rate=t.head_bias_learning_rate,
     )  # fmt: skip
     model.compile(optimizer, jit_compile=jit_compile)

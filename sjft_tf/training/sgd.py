@@ -24,8 +24,8 @@ class CaffeSGD(keras.optimizers.SGD):
         coupled_weight_decay: `d` above.
         decay_head_biases: whether `d` holds for the heads' biases, not in the authors' code; 0 otherwise.
         decay_bn: whether `d` holds for scale and shift of normalizations, as in the authors' code; 0 otherwise.
-        head_learning_rate: `r` above for kernels and biases of the heads; 1 for all else.
-        head_bias_learning_rate: a further factor on `r` for the heads' biases.
+        trunk_learning_rate: `r` above for all but the heads; 1 for these.
+        head_bias_learning_rate: `r` for the heads' biases.
         heads: names of the heads' layers; None: the outputs of the `JointModel` that is compiled with this, of other models
             `target` and `source`.
     """
@@ -37,7 +37,7 @@ class CaffeSGD(keras.optimizers.SGD):
         coupled_weight_decay: float = 1e-4,
         decay_head_biases: bool = False,
         decay_bn: bool = True,
-        head_learning_rate: float = 1.0,
+        trunk_learning_rate: float = 1.0,
         head_bias_learning_rate: float = 1.0,
         heads: Sequence[str] | None = None,
         name: str = "caffe_sgd",
@@ -47,7 +47,7 @@ class CaffeSGD(keras.optimizers.SGD):
         self.coupled_weight_decay = coupled_weight_decay
         self.decay_head_biases = decay_head_biases
         self.decay_bn = decay_bn
-        self.head_learning_rate = head_learning_rate
+        self.trunk_learning_rate = trunk_learning_rate
         self.head_bias_learning_rate = head_bias_learning_rate
         self.heads = None if heads is None else tuple(heads)
 
@@ -68,14 +68,13 @@ class CaffeSGD(keras.optimizers.SGD):
         is_head = layer in (self.heads or (TARGET, SOURCE))
         is_head_bias = is_head and name == "bias"
         decays = self.decay_head_biases if is_head_bias else self.decay_bn or name not in ("gamma", "beta")
-        rate = self.head_learning_rate if is_head else 1.0
-        rate *= self.head_bias_learning_rate if is_head_bias else 1.0
+        rate = self.head_bias_learning_rate if is_head_bias else 1.0 if is_head else self.trunk_learning_rate
         return self.coupled_weight_decay if decays else 0.0, rate
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs."""
         own = (
-            "coupled_weight_decay", "decay_head_biases", "decay_bn", "head_learning_rate", "head_bias_learning_rate",
+            "coupled_weight_decay", "decay_head_biases", "decay_bn", "trunk_learning_rate", "head_bias_learning_rate",
             "heads",
         )  # fmt: skip
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

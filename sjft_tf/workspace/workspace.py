@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from sjft_tf.config import DUPLICATE_DISTANCE, DescriptorConfig, DomainConfig, Experiment, differences, load_experiment
+from sjft_tf.config import (
+    DUPLICATE_DISTANCE,
+    ConfigError,
+    DescriptorConfig,
+    DomainConfig,
+    Experiment,
+    differences,
+    load_experiment,
+)
 from sjft_tf.descriptors import AlexNetBank, ConvolutionBank, FilterBank, GaborBank, KerasBank, PooledFeatures
 from sjft_tf.domains import Domain, ImageFolder, ImageTable, SyntheticImages, TFDSImages, TFRecordImages, Union, chosen
 from sjft_tf.errors import InputError
@@ -24,13 +32,20 @@ class Workspace:
         folder: where artifacts go.
 
     Raises:
-        InputError: the folder holds a run of another experiment.
+        InputError: the folder holds a run of another experiment, or of a version whose config had other keys.
     """
 
     def __init__(self, experiment: Experiment, folder: RunFolder) -> None:
         self.experiment, self.folder = experiment, folder
         if os.path.exists(folder.config):  # a folder that may not be entered is refused when it is locked
-            if changed := differences(load_experiment(folder.config), experiment):
+            try:
+                held = load_experiment(folder.config)
+            except ConfigError as error:
+                raise InputError(
+                    f"{folder.path} holds a run of an earlier version, or a damaged one ({error}); take another --out, or "
+                    "delete the folder"
+                ) from error
+            if changed := differences(held, experiment):
                 key, there, here = changed[0]
                 raise InputError(
                     f"{folder.path} holds a run of another config: {key} is {there!r} there and {here!r} here; "

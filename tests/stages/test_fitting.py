@@ -38,7 +38,7 @@ def _two_heads(experiment):
         ("weight_decay=0.25", "coupled_weight_decay", 0.25),
         ("decay_head_biases=true", "decay_head_biases", True),
         ("decay_bn=false", "decay_bn", False),
-        ("head_learning_rate=3", "head_learning_rate", 3),
+        ("trunk_learning_rate=0.1", "trunk_learning_rate", 0.1),
         ("head_bias_learning_rate=2", "head_bias_learning_rate", 2),
     ],
 )

@@ -264,7 +264,7 @@ for name, logits in model(arrays["images"]).items():
     np.testing.assert_allclose(logits, arrays[name], rtol=1e-5, atol=1e-6)
 assert type(model).__name__ == "JointModel" and model.iter_size == 2 and model.compiled
 assert [(term.name, term.rows, term.weight) for term in model.terms] == [("target",) * 2 + (1,), ("source",) * 2 + (3,)]
-assert int(model.optimizer.iterations) == 1 and model.optimizer.head_learning_rate == 2
+assert int(model.optimizer.iterations) == 1 and model.optimizer.trunk_learning_rate == 0.1
 labels, ones = ({name: fill(4) for name in model.output} for fill in (np.zeros, np.ones))
 history = model.fit(arrays["images"], labels, sample_weight=ones, batch_size=4, shuffle=False, verbose=0).history
 assert abs(history["loss"][0] - float(arrays["loss"])) < 1e-5, (history, float(arrays["loss"]))
@@ -276,7 +276,7 @@ assert {"target_mean_loss", "source_accuracy"} < set(history)
 def test_a_saved_joint_model_is_trained_on_in_another_process(bn, forked, images, tmp_path):
     keras.utils.set_random_seed(0)
     model = joint_model("resnet10v2", target_classes=3, source_classes=5, source_weight=3, bn=bn, iter_size=2, **TINY)
-    model.compile(caffe_sgd(0.01, head_learning_rate=2.0))
+    model.compile(caffe_sgd(0.01, trunk_learning_rate=0.1))
     rows = np.concatenate([images, images])[:4]
     labels, ones = ({name: fill(4) for name in model.output} for fill in (np.zeros, np.ones))
 

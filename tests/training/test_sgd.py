@@ -8,7 +8,7 @@ import tensorflow as tf
 from sjft_tf.training import CaffeSGD, caffe_sgd, learning_rate_schedule
 
 HEADS = ("target", "source")
-OPTIONS = {"decay_head_biases": True, "decay_bn": False, "head_learning_rate": 3.0, "head_bias_learning_rate": 2.0}
+OPTIONS = {"decay_head_biases": True, "decay_bn": False, "trunk_learning_rate": 3.0, "head_bias_learning_rate": 2.0}
 
 
 def _variable(name, value=1.0):
@@ -43,7 +43,7 @@ def test_update_equals_caffes():
 
 
 def _check_updates(strategy, options, multiples):
-    """Three updates by gradients of 0.5, where a variable's decay and learning rate are multiplied by a pair."""
+    """Three updates by gradients of 0.5; decay and learning rate are multiplied by the pair of a variable's kind."""
     rates = (0.01, 0.01, 0.001)
     with strategy.scope():
         net = _net()
@@ -57,8 +57,8 @@ def _check_updates(strategy, options, multiples):
     expected = {}
     for path in net:
         layer, name = path.split("/")
-        is_plain = layer not in HEADS and name in ("kernel", "bias")
-        decay, factor = (1, 1) if is_plain else multiples.get(name, (1, 1))
+        kind = f"head {name}" if layer in HEADS else "scale" if name in ("gamma", "beta") else "trunk"
+        decay, factor = multiples.get(kind, (1, 1))
         weight, velocity = 1.0, 0.0
         for learning_rate in rates:
             velocity = 0.9 * velocity - learning_rate * factor * (0.5 + 0.5 * decay * weight)
@@ -70,12 +70,15 @@ def _check_updates(strategy, options, multiples):
 @pytest.mark.parametrize(
     ("options", "multiples"),
     [
-        ({}, {"bias": (0, 1)}),
+        ({}, {"head bias": (0, 1)}),
         ({"decay_head_biases": True}, {}),
-        ({"decay_bn": False}, {"bias": (0, 1), "gamma": (0, 1), "beta": (0, 1)}),
-        ({"head_learning_rate": 5.0}, {"bias": (0, 5), "kernel": (1, 5)}),
-        ({"head_learning_rate": 5.0, "head_bias_learning_rate": 2.0}, {"bias": (0, 10), "kernel": (1, 5)}),
-        ({"head_bias_learning_rate": 2.0}, {"bias": (0, 2)}),  # the authors' code
+        ({"decay_bn": False}, {"head bias": (0, 1), "scale": (0, 1)}),
+        ({"trunk_learning_rate": 0.1}, {"head bias": (0, 1), "trunk": (1, 0.1), "scale": (1, 0.1)}),
+        (
+            {"trunk_learning_rate": 5.0, "head_bias_learning_rate": 2.0},
+            {"head bias": (0, 2), "trunk": (1, 5), "scale": (1, 5)},
+        ),
+        ({"head_bias_learning_rate": 2.0}, {"head bias": (0, 2)}),  # the authors' code
     ],
 )
 def test_each_variable_decays_and_learns_by_its_kind(options, multiples):
@@ -83,7 +86,7 @@ def test_each_variable_decays_and_learns_by_its_kind(options, multiples):
 
 
 def test_replicated_variables_are_told_apart_too():
-    multiples = {"bias": (1, 6), "kernel": (1, 3), "gamma": (0, 1), "beta": (0, 1)}
+    multiples = {"head bias": (1, 2), "trunk": (1, 3), "scale": (0, 3)}
     _check_updates(tf.distribute.MirroredStrategy(["CPU:0"]), OPTIONS, multiples)
 
 

@@ -94,7 +94,7 @@ SOLVER = {
     "losses": "authors", "batch_size": 20, "iter_size": 10, "learning_rate": 0.01, "momentum": 0.9,
     "weight_decay": 1e-4, "steps_per_round": 16_000, "schedule": "step", "restart": True, "source_loss_weight": 1,
     "target_sampling": "uniform", "max_per_class": None, "decay_bn": True, "decay_head_biases": False,
-    "head_learning_rate": 1, "head_bias_learning_rate": 2, "precision": "float32",
+    "trunk_learning_rate": 1, "head_bias_learning_rate": 2, "precision": "float32",
 }  # fmt: skip
 BACKBONES = {
     "ImageNet": ("resnet152v2", 1, "imagenet"), "scratch": ("resnet152v2", 1, None),

@@ -7,6 +7,7 @@ import click
 
 from sjft_tf.cli.running import PATH, config_argument, loudness, overrides_option, user_errors
 from sjft_tf.cli.tables import fusion_table
+from sjft_tf.errors import InputError
 from sjft_tf.preemption import end_with_parent
 
 

@@ -19,7 +19,9 @@ class DomainConfig(Section):
 
     folder: PathText | None = Field(None, description="A folder of class folders.")
     tfds: str | None = Field(None, description='A TensorFlow Datasets builder, "name" or "name/config".')
-    split: str | None = Field(None, description='Split of tfds, slices allowed: "train", "train[:10%]".')
+    split: str | None = Field(
+        None, description='Split of tfds, slices and sums allowed: "train", "train[:10%]", "train+validation".'
+    )
     data_dir: PathText | None = Field(
         None, description="Where TensorFlow Datasets keeps its files; null: its own default."
     )

@@ -12,7 +12,7 @@ from sjft_tf.config import json_schema, load_experiment, to_yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHIPPED = pathlib.Path(sjft_tf.config.__file__).with_name("schema.json").read_text(encoding="utf-8")
-CONFIGS = sorted([*(ROOT / "configs").glob("*.yaml"), ROOT / "sjft_tf/studies/demo.yaml"])
+CONFIGS = sorted([*(ROOT / "configs").rglob("*.yaml"), ROOT / "sjft_tf/studies/demo.yaml"])
 
 
 @pytest.fixture(scope="module")

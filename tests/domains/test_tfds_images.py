@@ -109,6 +109,16 @@ def test_slices_partition_the_split(data_dir):
     assert len({domain.fingerprint() for domain in [*parts, whole]}) == 4
 
 
+def test_splits_with_a_plus_between_them_are_one_domain(data_dir):
+    def opened(split):
+        return TFDSImages("tiny_flowers", split=split, data_dir=data_dir)
+
+    first, second = opened("train[60%:]"), opened("train[:30%]")
+    both = opened("train[60%:]+train[:30%]")
+    assert positions(both) == positions(first) + positions(second)
+    assert both.labels.tolist() == [*first.labels, *second.labels] and len(set(both.ids)) == len(both)
+
+
 def test_given_class_names_renumber_the_labels(data_dir):
     domain = TFDSImages(
         "tiny_flowers", split="train", data_dir=data_dir, class_names=["poppy", "tulip", "rose", "iris"]

@@ -2,11 +2,13 @@
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from sjft_tf import files
-from sjft_tf.config import settings_for_hash
+from sjft_tf.config import Experiment, settings_for_hash
 from sjft_tf.domains import Domain
 from sjft_tf.evaluation import best_round, confusion_csv, confusion_matrix, figures, measured, per_class_csv
 from sjft_tf.inference import predict
@@ -29,10 +31,7 @@ def evaluate(workspace: Workspace, rounds: Rounds) -> Evaluation:
     predictions = files.load_made_from(folder.predictions, made_from, _ARRAYS)
     if metrics is None or (test is not None and predictions is None):
         start = time.monotonic()
-        best = best_round([entry["val_mean_class_accuracy"] for entry in rounds.history])
-        exported = len(rounds.history) - 1
-        if workspace.experiment.export.round == "best" and best is not None:
-            exported = best
+        best, exported = _best(rounds.history), exported_round(workspace.experiment, rounds.history)
         metrics = {"made_from": made_from, "best_round": best, "exported_round": exported, "test": None}
         if test is not None:
             metrics["test"], probabilities = _on_test(workspace, test, exported)
@@ -46,6 +45,16 @@ def evaluate(workspace: Workspace, rounds: Rounds) -> Evaluation:
     confusion = confusion_matrix(predictions["labels"], answers, n_classes)
     _write_tables(workspace, confusion)
     return Evaluation(made_from, metrics, confusion)
+
+
+def exported_round(experiment: Experiment, history: Sequence[Mapping[str, Any]]) -> int:
+    """The round, from 0, whose model is exported."""
+    best = _best(history)
+    return best if experiment.export.round == "best" and best is not None else len(history) - 1
+
+
+def _best(history: Sequence[Mapping[str, Any]]) -> int | None:
+    return best_round([entry["val_mean_class_accuracy"] for entry in history])
 
 
 def _made_from(workspace: Workspace, rounds: Rounds) -> str:

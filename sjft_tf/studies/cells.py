@@ -2,12 +2,15 @@
 
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from sjft_tf import arithmetic, files, pipeline
 from sjft_tf.config import DomainConfig, Experiment, settings_for_hash, target_images
 from sjft_tf.errors import Diverged
+from sjft_tf.stages.evaluate import exported_round
 from sjft_tf.studies.plan import RESULT, Kind, made_from
 from sjft_tf.workspace import RunFolder, Workspace
 
@@ -23,20 +26,20 @@ def make(kind: Kind, experiment: Experiment, folder: RunFolder) -> None:
     """
     with folder.locked(wait=True):  # a process whose study was killed may still save what it has
         workspace = Workspace(experiment, folder)
-        indexes = dict(_indexes(experiment, folder))
-        with folder.sharing.awaited(indexes.values()):
-            for path, domain in indexes.items():
-                folder.sharing.take(path, domain)
+        known = dict(indexes(experiment, folder))
+        with folder.sharing.awaited(known.values()):
+            for path, origin in known.items():
+                folder.sharing.take(path, origin)
             pipeline.prepare(workspace, trains=kind != "search")
-            for path, domain in indexes.items():
-                folder.sharing.give(path, domain)
+            for path, origin in known.items():
+                folder.sharing.give(path, origin)
         found: dict[str, Any] = {}
         if kind == "search":
             pipeline.run(workspace, until="search")
         elif kind == "trial":
             found = _tried(workspace)
         else:
-            found = _figures(workspace, pipeline.run(workspace))
+            found = _ran(workspace)
         recorded = {**found, **arithmetic.in_force(), "seconds": _seconds(folder)}
         files.write_json(folder.path / RESULT, {"made_from": made_from(kind, experiment), "kind": kind, **recorded})
 
@@ -45,7 +48,9 @@ def _tried(workspace: Workspace) -> dict[str, Any]:
     """The figures of a trial; its weights go, and the page that was written in training."""
     folder = workspace.folder
     try:
-        found = _figures(workspace, pipeline.run(workspace, until="evaluate"))
+        rounds = pipeline.run(workspace, until="train").rounds
+        assert rounds is not None  # it was trained
+        found = _trained(workspace, rounds.history, exported_round(workspace.experiment, rounds.history))
     except Diverged as error:
         found = {"validation": 0.0, "diverged": str(error), "target_images": target_images(workspace.experiment)}
     shutil.rmtree(folder.checkpoint.parent, ignore_errors=True)
@@ -53,34 +58,36 @@ def _tried(workspace: Workspace) -> dict[str, Any]:
     return found
 
 
-def _figures(workspace: Workspace, results: pipeline.Results) -> dict[str, Any]:
-    """What tables and pages of the study show of a cell; accuracies in 0..1 of the model that is exported, and by round."""
+def _ran(workspace: Workspace) -> dict[str, Any]:
+    """The figures of a run."""
+    results = pipeline.run(workspace)
     assert results.rounds is not None and results.evaluation is not None  # they were made
-    metrics, history = results.evaluation.metrics, results.rounds.history
-    seconds, rounds = 0.0, []
-    tested = metrics["test"]["rounds"] if metrics["test"] is not None else [{}] * len(history)
-    for number, (entry, test) in enumerate(zip(history, tested, strict=True), start=1):
-        seconds += entry["seconds"]
+    metrics = results.evaluation.metrics
+    found, tested = _trained(workspace, results.rounds.history, metrics["exported_round"]), metrics["test"]
+    for entry, figures in zip(found["rounds"], tested["rounds"], strict=True):
+        entry["mean_class_accuracy"] = figures["mean_class_accuracy"]
+    final = {name: tested["final"][name] for name in ("mean_class_accuracy", "accuracy")}
+    return {**found, **final, "n_test": tested["n"]}
+
+
+def _trained(workspace: Workspace, history: Sequence[Mapping[str, Any]], exported: int) -> dict[str, Any]:
+    """What tables and pages of the study show of a training; accuracies in 0..1 of the exported round, and by round."""
+    seconds, rounds = np.cumsum([entry["seconds"] for entry in history]).round(2).tolist(), []
+    for number, (entry, until) in enumerate(zip(history, seconds, strict=True), start=1):
         rounds.append({
-            "target_images": target_images(workspace.experiment, number), "train_seconds": round(seconds, 2),
-            "validation": entry["val_mean_class_accuracy"], "mean_class_accuracy": test.get("mean_class_accuracy"),
+            "target_images": target_images(workspace.experiment, number), "train_seconds": until,
+            "validation": entry["val_mean_class_accuracy"],
         })  # fmt: skip
-    found = {
-        "target_images": target_images(workspace.experiment), "train_seconds": round(seconds, 2), "rounds": rounds,
-        "validation": history[metrics["exported_round"]]["val_mean_class_accuracy"],
-    }  # fmt: skip
-    if metrics["test"] is not None:
-        found |= {name: metrics["test"]["final"][name] for name in ("mean_class_accuracy", "accuracy")}
-        found["n_test"] = metrics["test"]["n"]
-    return found
+    last = {name: rounds[-1][name] for name in ("target_images", "train_seconds")}
+    return {**last, "validation": rounds[exported]["validation"], "rounds": rounds}
 
 
 def _seconds(folder: RunFolder) -> float:
     return round(sum(float(stage["seconds"]) for stage in folder.recorded_stages().values()), 2)
 
 
-def _indexes(experiment: Experiment, folder: RunFolder) -> Iterator[tuple[pathlib.Path, str]]:
-    """Where the index of every domain of files is, and what it is shared by; files that changed are read again anyway."""
+def indexes(experiment: Experiment, folder: RunFolder) -> Iterator[tuple[pathlib.Path, str]]:
+    """Where what was found by reading domains is, and what it is shared by; what changed since is read again anyway."""
 
     def of(role: str, domain: DomainConfig | None) -> Iterator[tuple[pathlib.Path, str]]:
         for i, part in enumerate((domain.union or ()) if domain is not None else ()):
@@ -92,3 +99,6 @@ def _indexes(experiment: Experiment, folder: RunFolder) -> Iterator[tuple[pathli
         yield from of(role, getattr(experiment, role))
     if experiment.selection.mode != "none":  # which never opens it
         yield from of("source", experiment.source)
+        if experiment.source is not None and experiment.source.without:
+            parts = [experiment.source, *(getattr(experiment, role) for role in experiment.source.without)]
+            yield folder.leaks, files.digest("leaks", [settings_for_hash(part) for part in parts])

@@ -1,7 +1,7 @@
 """What a study consists of: cells, each a run folder of its own, and which of them can be made now. Pure.
 
 Three kinds: a `search` for each neighbor table that others draw by; `trial`s, which tune an arm on the validation domain
-and never open the test domain; and `run`s, one of each arm with each seed.
+and never predict the test domain; and `run`s, one of each arm with each seed.
 
 Every arm gets as many trials as the grid has combinations. Where two are the same for an arm, because a key means
 nothing there, the later one is tried with the next seed, and the mean over a setting's trials counts.
@@ -138,11 +138,22 @@ def _search(experiment: Experiment) -> Cell | None:
         return None
     searched = Experiment(
         name="neighbors", target=experiment.target, source=experiment.source, image_size=experiment.image_size,
+        **{role: getattr(experiment, role) for role in ("validation", "test") if role in _left_out(experiment)},
         selection=SelectionConfig(k0=s.k0, sigma0=s.sigma0, sigma1=s.sigma1, rounds=s.rounds, level_cap=s.level_cap),
         descriptor=experiment.descriptor, retrieval=experiment.retrieval,
     )  # fmt: skip
     path = f"cells/search/{made_from('search', searched)}"
     return Cell("search", path, "search of neighbors", searched)
+
+
+def _untested(experiment: Experiment) -> Experiment:
+    """The experiment of a trial: without the test domain, unless its images are what the source is to be without."""
+    return experiment if "test" in _left_out(experiment) else experiment.replaced(test=None)
+
+
+def _left_out(experiment: Experiment) -> tuple[str, ...]:
+    """The domains whose images are not to be in the source."""
+    return (experiment.source.without or ()) if experiment.source is not None else ()
 
 
 def _trials(study: Study, arm: str) -> list[Cell]:
@@ -153,7 +164,7 @@ def _trials(study: Study, arm: str) -> list[Cell]:
     for number, tuned in enumerate(study.grid()):
         setting = _setting(study.experiment(arm, 0, tuned))
         repeats = sum(cell.setting == setting for cell in found)
-        experiment = study.experiment(arm, tuning.seed + repeats, tuned).replaced(test=None)
+        experiment = _untested(study.experiment(arm, tuning.seed + repeats, tuned))
         searched = _search(experiment)
         path, name = f"cells/{arm}/trial-{number}", f"{arm}, trial {number}"
         search = searched.path if searched is not None else ""

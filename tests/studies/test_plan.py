@@ -2,7 +2,10 @@
 
 import pytest
 
+from sjft_tf.config import parse_study
+from sjft_tf.studies.cells import indexes
 from sjft_tf.studies.plan import Plan, run_path
+from sjft_tf.workspace import RunFolder
 
 GRID = "tuning: {grid: {training.learning_rate: [0.1, 0.2], training.source_loss_weight: [0.3, 1]}, seed: 7}"
 
@@ -49,6 +52,18 @@ def test_no_trial_opens_the_test_domain_and_every_run_does(study):
     assert all(cell.experiment.validation is not None for cell in trials)
     runs = plan.runs("plain", validated(plan, "plain", 0.1, 0.2, 0.3, 0.4))
     assert runs and all(cell.experiment.test is not None for cell in runs)
+
+
+def test_a_test_domain_that_the_source_is_to_be_without_is_opened_everywhere_and_by_no_trial_predicted(study, tmp_path):
+    without = "without: [target, test]"
+    text = study(GRID).to_yaml().replace("  source:\n    folder: s\n", f"  source: {{folder: s, {without}}}\n")
+    plan = Plan.of(parse_study(text))
+    (search,) = plan.searches.values()
+    trials = [cell for cells in plan.trials.values() for cell in cells]
+    assert all(cell.experiment.test is not None for cell in [search, *trials])
+    assert search.experiment.validation is None
+    shared = [dict(indexes(cell.experiment, RunFolder(tmp_path))) for cell in (search, *plan.trials["random"])]
+    assert all(found[RunFolder(tmp_path).leaks] == shared[0][RunFolder(tmp_path).leaks] for found in shared)
 
 
 def test_every_arm_has_as_many_trials_and_a_repeated_setting_another_seed(study):

@@ -20,6 +20,11 @@ class SelectionConfig(Section):
     mode: Mode = Field(
         "selective", description="What is drawn from: neighbors, as many random images, the whole source, or nothing."
     )
+    k: Literal["entropy", "random"] = Field(
+        "entropy",
+        description="Who borrows more after a round. entropy: wrong and uncertain images, Eq. (3). random: the same K, "
+        "dealt to target images at random; a control of the expansion.",
+    )
     k0: Count = Field(300, description="Neighbors per target image in the first round.")
     sigma0: CountOrZero = Field(4, description="Growth of a wrong image, in units of k0.")
     sigma1: CountOrZero = Field(2, description="Growth of a correct but uncertain image, in units of k0.")

@@ -32,7 +32,7 @@ def make_selection(workspace: Workspace, neighbors: NeighborTable | None) -> Sel
     s, source = workspace.experiment.selection, workspace.source
     n_source, labels = (len(source), source.labels) if source is not None else (None, None)
     return Selection(
-        neighbors, k0=s.k0, sigma0=s.sigma0, sigma1=s.sigma1, delta=s.delta, mode=s.mode, n_source=n_source,
+        neighbors, k0=s.k0, sigma0=s.sigma0, sigma1=s.sigma1, delta=s.delta, mode=s.mode, k=s.k, n_source=n_source,
         seed=workspace.experiment.seed, level_cap=s.level_cap, min_per_class=s.min_per_class, source_labels=labels,
     )  # fmt: skip
 

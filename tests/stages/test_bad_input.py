@@ -108,7 +108,9 @@ def test_a_run_folder_of_an_earlier_version_is_left_alone(sjft, tmp_path, config
     before = (out / "config.yaml").read_bytes()
     result = sjft("run", path, "--out", out)
     assert result.exit_code == 2 and len(result.stderr.strip().splitlines()) == 1
-    assert "holds a run of an earlier version" in result.stderr and "training.head_learning_rate" in result.stderr
+    assert (
+        "holds a run of an earlier version" in result.stderr and "trunk_learning_rate takes its place" in result.stderr
+    )
     assert (out / "config.yaml").read_bytes() == before and len(list(out.iterdir())) == 2
 
 

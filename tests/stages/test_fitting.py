@@ -91,6 +91,7 @@ def test_settings_of_the_selection_reach_it(experiment, table, image_folders):
 
     assert selection().counts.max() == 10
     assert selection("selection.level_cap=2").counts.max() == 4
+    assert (selection().k, selection("selection.k=random").k) == ("entropy", "random")
     in_reach = np.bincount(np.unique(table.indices[:, :4]) // 6, minlength=4)  # six images a class
     least = int(in_reach.min()) + 1
     reduced = selection("selection.level_cap=2", f"selection.min_per_class={least}")

@@ -169,9 +169,11 @@ def _settled_at_once(history: History, s: Setting, counts: Counts) -> str | None
 
 
 def _stands_still(history: History, s: Setting, counts: Counts) -> str | None:
-    """K was decided for a next round, and equals this round's although images are not settled."""
+    """K was decided for a next round, and equals this round's, if dealt to other images, although some are not settled."""
     left, n = s.n_target - history[-1]["n_settled"], len(history)
-    if len(counts) <= n or not left or (counts[n] != counts[n - 1]).any() or (counts[n] == s.cap).sum() < left:
+    if len(counts) <= n or not left or (counts[n] == s.cap).sum() < left:
+        return None
+    if (np.sort(counts[n]) != np.sort(counts[n - 1])).any():
         return None
     return (
         f"K of no target image grows after round {n}, though {left:,} of {s.n_target:,} are not settled: theirs is at "

@@ -6,7 +6,7 @@ messages of one line. Below this room functions take plain arguments.
 
 from sjft_tf.config.descriptor import DescriptorConfig
 from sjft_tf.config.domain import DUPLICATE_DISTANCE, DomainConfig
-from sjft_tf.config.experiment import Experiment
+from sjft_tf.config.experiment import Experiment, target_images_seen
 from sjft_tf.config.reading import differences, json_schema, load_experiment, parse_experiment, to_yaml
 from sjft_tf.config.section import Section, settings_for_hash
 from sjft_tf.config.settings import Mode, RetrievalConfig, SelectionConfig, TrainingConfig
@@ -28,5 +28,6 @@ __all__ = [
     "load_experiment",
     "parse_experiment",
     "settings_for_hash",
+    "target_images_seen",
     "to_yaml",
 ]

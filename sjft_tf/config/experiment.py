@@ -65,3 +65,15 @@ class Experiment(Section):
     def descriptor_size(self) -> int:
         """Side in pixels of the images that are described."""
         return self.descriptor.image_size or self.image_size
+
+
+def target_images_seen(experiment: Experiment) -> int:
+    """Rows of target images in all updates of a training, the linear probe's included; alike in every selection mode.
+
+    >>> from sjft_tf.config import parse_experiment
+    >>> target_images_seen(parse_experiment("target: {folder: a}", ["selection.mode=none", "training.iter_size=10"]))
+    1600000
+    """
+    t = experiment.training
+    updates = experiment.selection.rounds * t.steps_per_round + t.probe_steps
+    return updates * t.iter_size * t.batch_size // 2

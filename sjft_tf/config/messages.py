@@ -17,6 +17,7 @@ Location = tuple[str | int, ...]  # of a value: keys, and positions in lists
 # keys of earlier versions, and what to do about them
 GONE = {
     "retrieval.epsilon": "retrieval.smoothing takes its place; smoothing: authors is what it was",
+    "training.head_learning_rate": "trunk_learning_rate takes its place: learning_rate is the heads' now",
     "training.cache": "resized images are not cached any more; delete it",
     "training.cache_gb": "resized images are not cached any more; delete it",
 }
@@ -92,7 +93,9 @@ def _remedy(location: Location, section: type[BaseModel]) -> str:
 
 
 def _nearest(word: Any, words: list[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(str(word)[:100], words, n=1, cutoff=0.4)), None)
+    found = difflib.get_close_matches(str(word)[:100], words, n=3, cutoff=0.4)
+    # Letters are mistaken more often than left out.
+    return next((near for near in found if len(near) == len(str(word))), found[0] if found else None)
 
 
 def _origin(location: Location, origins: Mapping[Location, str]) -> str:

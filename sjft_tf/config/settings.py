@@ -20,6 +20,11 @@ class SelectionConfig(Section):
     mode: Mode = Field(
         "selective", description="What is drawn from: neighbors, as many random images, the whole source, or nothing."
     )
+    k: Literal["entropy", "random"] = Field(
+        "entropy",
+        description="Who borrows more after a round. entropy: wrong and uncertain images, Eq. (3). random: the same K, "
+        "dealt to target images at random; a control of the expansion.",
+    )
     k0: Count = Field(300, description="Neighbors per target image in the first round.")
     sigma0: CountOrZero = Field(4, description="Growth of a wrong image, in units of k0.")
     sigma1: CountOrZero = Field(2, description="Growth of a correct but uncertain image, in units of k0.")
@@ -129,6 +134,11 @@ class TrainingConfig(Section):
     )
     head_bias_learning_rate: Positive = Field(
         1.0, description="Of the heads' biases, in multiples of learning_rate. The authors' code: 2."
+    )
+    probe_steps: CountOrZero = Field(
+        0,
+        description="Updates of the heads alone before round 1, on the trunk as it begins (a linear probe); the schedule "
+        "spans them once.",
     )
     schedule: Literal["step", "cosine", "constant"] = Field(
         "step", description="Of the learning rate. step: a tenth after every lr_step updates."

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sjft_tf.retrieval import NeighborTable  # for its type alone, so that this room needs no TensorFlow
 
 MODES = ("selective", "random", "all", "none")
+KS = ("entropy", "random")
 logger = logging.getLogger(__name__)
 
 
@@ -29,6 +30,9 @@ class Selection:
     - `all`: every target image draws from the whole source.
     - `none`: nothing is drawn; training sees target images alone.
 
+    With `k="random"`, the control of the expansion, the same K are dealt to target images at random, anew in each round: Eq.
+    (3) goes on with the K that it gave to each image itself, and what is drawn by is a permutation of them.
+
     With `min_per_class`, images of source classes of which fewer are in reach (in the first K of any target image; in the
     set of `random`; in the source) are not drawn. Where that would leave a target image, or the set, nothing to draw,
     it draws from all of it. Which classes those are is decided again in every round.
@@ -39,20 +43,21 @@ class Selection:
         sigma0, sigma1: growth of K for a wrong, and for a correct but uncertain image, in multiples of `k0`.
         delta: the entropy in nats from which a correct image counts as uncertain.
         mode: one of the four above.
+        k: "entropy", or "random", see above.
         n_source: size of the source; needed by `random` and `all`.
-        seed: decides the order in which `random` takes source images.
+        seed: decides the order in which `random` takes source images, and with the round who gets which K by chance.
         level_cap: K grows to at most so many `k0`; 10 in the authors' code. None: up to the table's width.
         min_per_class: see above; 0: every class is drawn from.
         source_labels: `[n_source]` int >= 0, classes of the source images; needed by `min_per_class`.
 
     Attributes:
-        counts: `[n_target]` int32, K of the present round; None without a table.
+        counts: `[n_target]` int32, the K that are drawn by in the present round; None without a table.
         round: number of the present round, from 0.
         first_step: the step of the present round at which a dataset that is iterated over from now on begins: 0, but for
             a training that resumes within a round.
 
     Raises:
-        InputError: an unknown mode, a missing table or source size, or numbers out of range.
+        InputError: an unknown mode or `k`, a missing table or source size, or numbers out of range.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class Selection:
         sigma1: int = 2,
         delta: float = 0.1,
         mode: str = "selective",
+        k: str = "entropy",
         n_source: int | None = None,
         seed: int = 0,
         level_cap: int | None = None,
@@ -71,7 +77,7 @@ class Selection:
         source_labels: np.ndarray | None = None,
     ) -> None:
         self.k0, self.sigma0, self.sigma1, self.delta = k0, sigma0, sigma1, delta
-        self.mode, self.n_source = mode, n_source
+        self.mode, self.k, self.n_source, self._seed = mode, k, n_source, seed
         _check_arguments(self, neighbors, level_cap, min_per_class, source_labels)
         self.neighbors = neighbors if mode in ("selective", "random") else None
         self._min_per_class = min_per_class
@@ -108,7 +114,7 @@ class Selection:
         Returns:
             How many images were wrong, uncertain and settled.
         """
-        counts = self.counts
+        counts = self._by_rule
         if counts is not None and self.neighbors is not None:
             counts = expand_counts(
                 counts, entropies, correct,
@@ -128,8 +134,11 @@ class Selection:
         return self._reach.draw(targets, uniforms)
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that `advance` has changed: `round`, int64 `[]`, and `counts`, `[n_target]` int32 (`[0]` without a table)."""
-        counts = np.empty(0, np.int32) if self.counts is None else self.counts
+        """All that `advance` has changed: `round`, int64 `[]`, and `counts`, K by Eq. (3), `[n_target]` int32.
+
+        Without a table counts are `[0]`.
+        """
+        counts = np.empty(0, np.int32) if self._by_rule is None else self._by_rule
         return {"round": np.array(self.round, np.int64), "counts": counts}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -151,8 +160,10 @@ class Selection:
             raise InputError(f"the selection is for {self.n_source} source images; {source.name} has {len(source)}")
 
     def _enter(self, round: int, counts: np.ndarray | None) -> None:
-        self.round, self.first_step, self.counts = round, 0, counts
-        self._reach = self._reach_of(counts)
+        self.round, self.first_step, self._by_rule, self.counts = round, 0, counts, counts
+        if counts is not None and self.k == "random":
+            self.counts = np.random.default_rng((self._seed, round)).permutation(counts)
+        self._reach = self._reach_of(self.counts)
 
     def _reach_of(self, counts: np.ndarray | None) -> Lists | Pool:
         n_drawn = len(self._shuffled) if self.mode == "all" else 0
@@ -175,6 +186,8 @@ def _check_arguments(
     last = int(neighbors.indices.max()) if neighbors is not None else 0  # source image that is named
     if mode not in MODES:
         raise InputError(f"selection mode is {mode!r}; it must be one of {', '.join(MODES)}")
+    if s.k not in KS:
+        raise InputError(f"k is {s.k!r}; it must be one of {', '.join(KS)}")
     if mode in ("selective", "random") and neighbors is None:
         raise InputError(f"selection mode {mode!r} needs a neighbor table")
     if mode in ("random", "all") and not n_source:

@@ -5,14 +5,11 @@ import logging
 from typing import Any
 
 import keras
-import numpy as np
 
 from sjft_tf import files, training
 from sjft_tf.config import settings_for_hash
-from sjft_tf.errors import InputError
-from sjft_tf.preemption import noting
-from sjft_tf.progress import watching
-from sjft_tf.stages.fitting import compile_model, make_selection, round_data
+from sjft_tf.stages.fitting import check_agreement, compile_model, fit, make_selection, round_data
+from sjft_tf.stages.probe import probe_heads
 from sjft_tf.stages.record import AfterRound, RoundRecord
 from sjft_tf.stages.values import Neighbors
 from sjft_tf.training import devices
@@ -68,8 +65,10 @@ def _train_rounds(
         plain.load_weights(workspace.folder.weights(len(rounds.arrays) - 1))
         if model is not plain:
             model.set_weights(plain.get_weights())
+    elif t.probe_steps:
+        probe_heads(workspace, model, selection, rounds.made_from)
 
-    data = functools.partial(round_data, workspace, model, selection)
+    data = functools.cache(functools.partial(round_data, workspace, model, selection))
     rows = data()
     views = {"batch_size": e.evaluation.batch_size}
     curves, expansion = training.LossCurves(), training.NeighborExpansion(selection, workspace.target, **views)
@@ -78,7 +77,7 @@ def _train_rounds(
         workspace.folder.checkpoint, selection, every=t.checkpoint_every, kept={"curves": curves, "record": record},
         made_from=rounds.made_from, round=len(rounds.arrays), writes=devices.is_chief(),
     )  # fmt: skip
-    _check_agreement(workspace, checkpoint)
+    check_agreement(workspace, checkpoint)
     callbacks = [training.OptimizerRestart(e.seed, steps=0 if t.restart else t.steps_per_round), curves]
     if e.model.bn == "recalibrate":
         callbacks.append(training.BatchNormalizationRecalibration(workspace.target, e.image_size, **views))
@@ -87,18 +86,9 @@ def _train_rounds(
     callbacks.append(expansion)
     if workspace.validation is not None:
         callbacks.append(training.ValidationAccuracy(workspace.validation, **views))
-    callbacks += [record, checkpoint]
-    with watching("train", "steps") as progress, noting() as asked:
-        if progress is not None:
-            callbacks.append(training.TrainingProgress(progress, checkpoint))
-        if devices.in_cluster():
-            with devices.needing_all():
-                training.fit_workers(
-                    model, data, epochs=e.selection.rounds, steps=t.steps_per_round, plain=plain, callbacks=callbacks
-                )
-        else:  # a checkpoint of several workers takes all of them, and only one is asked to stop
-            callbacks.append(training.Preemption(asked, checkpoint))
-            model.fit(rows, epochs=e.selection.rounds, callbacks=callbacks, verbose=0)
+    callbacks.append(record)
+    rounds_of = {"epochs": e.selection.rounds, "steps": t.steps_per_round}
+    fit(model, data, checkpoint, callbacks, plain=plain, what="train", **rounds_of)
     if devices.is_chief():
         workspace.folder.checkpoint.unlink(missing_ok=True)
 
@@ -119,12 +109,3 @@ def _models(workspace: Workspace) -> tuple[keras.Model, keras.Model]:
         t.batch_size * t.iter_size // (1 if workspace.source is not None else 2),
     )  # fmt: skip
     return model, plain
-
-
-def _check_agreement(workspace: Workspace, begin: training.Checkpoint) -> None:
-    mine = np.array([begin.round, begin.step])
-    if not np.array_equal(devices.from_chief(mine), mine):
-        raise InputError(
-            f"this worker finds {workspace.folder.path} in round {begin.round + 1}, step {begin.step}, and the chief does "
-            "not; all workers must see the same run folder"
-        )

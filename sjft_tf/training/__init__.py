@@ -20,6 +20,7 @@ from sjft_tf.training.dataset import Shard, check_split, joint_dataset
 from sjft_tf.training.joint_model import JointModel, joint_model
 from sjft_tf.training.loop import fit_workers, replica_batches, step_function
 from sjft_tf.training.objectives import Term, joint_terms
+from sjft_tf.training.probe import linear_probe
 from sjft_tf.training.sgd import CaffeSGD, caffe_sgd, learning_rate_schedule
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "joint_terms",
     "largest_side",
     "learning_rate_schedule",
+    "linear_probe",
     "plain_model",
     "replica_batches",
     "step_function",

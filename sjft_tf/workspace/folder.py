@@ -59,6 +59,8 @@ class RunFolder:
     export = _at("export", "The exported classifier.")
     stages = _at("stages.json", "What each stage was last made from, and how many seconds it took.")
     checkpoint = _at("checkpoints", "latest.npz", "All that training has changed, within a round.")
+    probe = _at("checkpoints", "probe.npz", "The heads after the linear probe, before the first round.")
+    probe_checkpoint = _at("checkpoints", "probe-latest.npz", "All that an unfinished linear probe has changed.")
     tensorboard = _at("tensorboard", "Logs for TensorBoard, one step a round.")
 
     def scan(self, role: str) -> pathlib.Path:

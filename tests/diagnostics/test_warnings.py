@@ -183,6 +183,7 @@ def test_k_that_no_longer_grows_at_its_cap(replaced, cause):
     found = said({}, round_2, counts=still, **replaced)
     assert "K of no target image grows after round 2, though 600 of 1,000 are not settled" in only(found)
     assert cause in only(found)
+    assert said({}, round_2, counts=[*still[:2], capped[::-1]], **replaced) == found  # K dealt at random
     assert (
         said({}, round_2 | {"n_settled": 399}, counts=still, **replaced, sigma0=0) == []
     )  # one grows by nothing, by rule

@@ -45,11 +45,11 @@ def _run(block, names):
 
 
 def test_a_fit_with_a_checkpoint_resumes(names):
-    _run(BLOCKS[0], names)
+    _run(BLOCKS[1], names)
     assert names["selection"].round == 2 and (names["checkpoint"].round, names["checkpoint"].step) == (2, 0)
     weights, history = names["model"].get_weights(), names["history"].history
     names["model"], names["selection"] = _model(), sjft.Selection(names["selection"].neighbors, k0=2)
-    _run(BLOCKS[0], names)  # there is nothing left to train
+    _run(BLOCKS[1], names)  # there is nothing left to train
     assert names["selection"].round == 2 and names["history"].history == history
     for one, other in zip(weights, names["model"].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -57,6 +57,14 @@ def test_a_fit_with_a_checkpoint_resumes(names):
 
 def test_the_loop_trains_and_ends_rounds(names):
     before = names["plain"].get_weights()
-    _run(BLOCKS[1], names)
+    _run(BLOCKS[2], names)
     assert names["selection"].round == 2 and int(names["model"].optimizer.iterations) == 6
     assert any((one != other).any() for one, other in zip(before, names["plain"].get_weights(), strict=True))
+
+
+def test_a_linear_probe_moves_the_heads_alone(names):
+    names["sjft"] = sjft
+    before = {variable.path: variable.numpy() for variable in names["model"].variables}
+    _run(BLOCKS[0], names)
+    moved = {v.path for v in names["model"].variables if not np.array_equal(v, before[v.path])}
+    assert moved == {"target/kernel", "target/bias", "source/kernel", "source/bias"}

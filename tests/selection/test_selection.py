@@ -81,6 +81,51 @@ def test_k_stops_at_the_level_cap(caplog):
     assert Selection(table, k0=3999, level_cap=10).max_k == 4000
 
 
+def _advanced(table, outcomes, **options):
+    """The K that are drawn by in each round."""
+    selection = Selection(table, **options)
+    seen = [selection.counts]
+    for entropies, correct in outcomes:
+        selection.advance(entropies, correct)
+        seen.append(selection.counts)
+    return seen
+
+
+def test_k_at_random_are_those_of_the_rule_dealt_to_other_images(rng):
+    indices = np.stack([rng.permutation(400)[:300] for _ in range(40)]).astype(np.int32)
+    table = NeighborTable(indices, np.sort(rng.random((40, 300))).astype(np.float32))
+    outcomes = [(rng.random(40) * 0.2, rng.random(40) < 0.6) for _ in range(4)]
+    options = {"k0": 10, "level_cap": 14}
+    rule, dealt, again, other = (
+        _advanced(table, outcomes, **options, **chosen)
+        for chosen in ({}, {"k": "random"}, {"k": "random"}, {"k": "random", "seed": 1})
+    )
+    assert rule[0].tolist() == dealt[0].tolist() == [10] * 40 and rule[-1].max() == 140
+    for number in range(1, 5):
+        assert sorted(dealt[number]) == sorted(rule[number]) == sorted(other[number])
+        assert (dealt[number] != rule[number]).any() and (dealt[number] != other[number]).any()
+        np.testing.assert_array_equal(dealt[number], again[number])
+    # a settled image keeps its K by the rule; dealt anew in each round, it would not
+    settled = [(np.zeros(40), np.ones(40, bool))] * 2
+    *_, one, two, three = _advanced(table, outcomes + settled, **options, k="random")
+    assert (one != two).any() and (two != three).any() and sorted(one) == sorted(two) == sorted(three)
+
+
+def test_k_at_random_are_drawn_by_and_seen_in_levels_and_reach(table):
+    def advanced(seed):
+        selection = Selection(table, k0=4, k="random", seed=seed)
+        selection.advance(np.array([0.0, 1.0, 0.0, 0.0, 0.0]), np.array([False, True, True, True, True]))
+        return selection
+
+    selection = next(dealt for dealt in map(advanced, range(9)) if dealt.counts[0] < 20)  # the rule gives it to image 0
+    image = int(selection.counts.argmax())
+    assert selection.counts[image] == 20
+    assert set(_drawn(selection, image)) == set(table.indices[image])
+    assert selection.levels[image] == 5
+    lists = [row[:k] for row, k in zip(table.indices, selection.counts, strict=True)]
+    assert selection.reachable == len(np.unique(np.concatenate(lists)))
+
+
 def test_levels_are_k_over_k0_and_none_without_a_table(table):
     selection = Selection(table, k0=8)
     assert selection.levels.tolist() == [1] * 5
@@ -148,10 +193,11 @@ def test_without_a_least_number_labels_change_nothing(table, labels):
 OPTIONS = {"k0": 2, "sigma0": 3, "n_source": 30, "level_cap": 6, "min_per_class": 3}
 
 
+@pytest.mark.parametrize("k", ["entropy", "random"])
 @pytest.mark.parametrize("mode", ["selective", "random", "all", "none"])
-def test_a_restored_selection_continues_as_if_never_interrupted(table, labels, mode, rng, tmp_path):
+def test_a_restored_selection_continues_as_if_never_interrupted(table, labels, mode, k, rng, tmp_path):
     def fresh():
-        return Selection(table, mode=mode, source_labels=labels, **OPTIONS)
+        return Selection(table, mode=mode, k=k, source_labels=labels, **OPTIONS)
 
     outcomes = [(rng.random(5) * 0.2, rng.random(5) < 0.6) for _ in range(4)]
     straight = fresh()
@@ -200,6 +246,7 @@ def test_a_damaged_state_is_refused_and_changes_nothing(table, change, message):
     ("arguments", "message"),
     [
         ({"mode": "selectve"}, "must be one of selective, random, all, none"),
+        ({"mode": "all", "n_source": 3, "k": "rule"}, "k is 'rule'; it must be one of entropy, random"),
         ({"mode": "selective"}, "needs a neighbor table"),
         ({"mode": "all"}, "needs n_source"),
         ({"mode": "none", "k0": 0}, "k0 is 0"),

@@ -103,12 +103,15 @@ def test_a_run_folder_of_an_earlier_version_is_left_alone(sjft, tmp_path, config
     path, out = tmp_path / "config.yaml", tmp_path / "run"
     path.write_text(config_text)
     out.mkdir()
+    (out / ".lock").touch()
     (out / "config.yaml").write_text(config_text.replace("learning_rate: 0.05", "head_learning_rate: 1.0"))
     before = (out / "config.yaml").read_bytes()
     result = sjft("run", path, "--out", out)
     assert result.exit_code == 2 and len(result.stderr.strip().splitlines()) == 1
-    assert "holds a run of an earlier version" in result.stderr and "training.head_learning_rate" in result.stderr
-    assert (out / "config.yaml").read_bytes() == before and len(list(out.iterdir())) == 1
+    assert (
+        "holds a run of an earlier version" in result.stderr and "trunk_learning_rate takes its place" in result.stderr
+    )
+    assert (out / "config.yaml").read_bytes() == before and len(list(out.iterdir())) == 2
 
 
 def test_a_missing_config_and_a_stray_flag(sjft, tmp_path, config_text):

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sjft_tf.config import parse_experiment
+from sjft_tf.config import parse_experiment, target_images_seen
 from sjft_tf.domains import ImageFolder
 from sjft_tf.models import PerDomainBatchNormalization
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
 from sjft_tf.stages.fitting import compile_model, make_selection, round_data
+from sjft_tf.stages.probe import probe_experiment
 from sjft_tf.training import JointModel, joint_terms
 from sjft_tf.training.callbacks.restart import restart
 from sjft_tf.workspace import RunFolder, Workspace, initial_model
@@ -90,6 +91,7 @@ def test_settings_of_the_selection_reach_it(experiment, table, image_folders):
 
     assert selection().counts.max() == 10
     assert selection("selection.level_cap=2").counts.max() == 4
+    assert (selection().k, selection("selection.k=random").k) == ("entropy", "random")
     in_reach = np.bincount(np.unique(table.indices[:, :4]) // 6, minlength=4)  # six images a class
     least = int(in_reach.min()) + 1
     reduced = selection("selection.level_cap=2", f"selection.min_per_class={least}")
@@ -125,6 +127,26 @@ def test_settings_of_the_data_change_them(experiment, drawn, setting):
 
 def test_an_update_has_as_many_batches_as_set(experiment, drawn):
     assert drawn(experiment("training.iter_size=3")).shape == (3, 24, 16, 16, 3)
+
+
+def test_the_probe_has_its_own_steps_and_rows_and_the_schedule_once_over_them(experiment):
+    run = experiment("training.probe_steps=30", "training.restart=false", "training.learning_rate=1")
+    probe = probe_experiment(run)
+    assert probe.training.steps_per_round == 30 and probe.seed != run.seed
+    assert probe.seed == probe_experiment(run).seed != probe_experiment(run.replaced(seed=1)).seed
+    model = _two_heads(probe)
+    rates = []
+    for step in (9, 10, 20):
+        restart(model, step, (0, 0))
+        rates.append(float(model.optimizer.learning_rate))
+    assert rates == pytest.approx([1, 0.1, 0.01])
+
+
+def test_target_images_are_counted_over_rounds_and_probe(experiment):
+    # 2 rounds of 3 updates of 2 batches with 4 target images, then 5 updates more
+    assert target_images_seen(experiment("training.iter_size=2")) == 48
+    assert target_images_seen(experiment("training.iter_size=2", "training.probe_steps=5")) == 48 + 40
+    assert target_images_seen(experiment("selection.mode=none")) == 24
 
 
 def test_batch_normalization_is_as_set(experiment, tmp_path):

@@ -54,8 +54,8 @@ class Duplicates(NamedTuple):
     exact: np.ndarray
 
     def within(self, distance: float) -> np.ndarray:
-        """`[n]` bool, whether an image is a duplicate: by its bytes, or because it is nearer than `distance`."""
-        return self.exact | (self.distances < distance)
+        """`[n]` bool, whether an image is a duplicate: nearer than `distance`, above 0, as equal bytes are in any case."""
+        return self.distances < distance
 
 
 def find_duplicates(domain: Domain, others: Sequence[Domain], *, progress: Progress | None = None) -> Duplicates:

@@ -150,7 +150,11 @@ def test_a_signature_is_of_unit_length_and_sees_neither_brightness_nor_contrast(
     found = signatures(thumbnails)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(signatures(1.5 * thumbnails + 20), found, atol=1e-5)
-    assert not signatures(np.full((1, 16, 16, 3), 99, np.float32)).any()
+
+
+def test_what_varies_by_less_than_a_gray_level_has_no_signature(rng):
+    grain = rng.normal(size=(1, 16, 16, 3)).astype(np.float32)
+    assert not signatures(128 + 0.1 * grain).any() and signatures(128 + 3 * grain).any()
 
 
 def test_a_wave_has_the_signature_of_its_frequency_alone():

@@ -59,3 +59,13 @@ def test_subsets_nest_and_unite_and_keep_the_rows_that_were_given(whole):
 def test_rows_that_are_none_are_refused(whole, rows, fault):
     with pytest.raises(InputError, match=fault):
         Subset(whole, rows)
+
+
+def test_a_subset_can_have_fewer_class_names_and_then_is_another(whole):
+    rows = np.flatnonzero(whole.labels != 1)
+    few, all_names = Subset(whole, rows, ["cedar", "ash"]), Subset(whole, rows)
+    assert few.class_names == ("cedar", "ash") and few.ids == all_names.ids
+    assert [few.class_names[label] for label in few.labels] == [name.split("/")[0] for name in few.ids]
+    assert few.fingerprint() != all_names.fingerprint() == Subset(whole, rows, whole.class_names).fingerprint()
+    with pytest.raises(InputError, match="class 'birch' is not among the 2 given class names"):
+        Subset(whole, np.arange(12), ["cedar", "ash"])

@@ -10,7 +10,8 @@ from sjft_tf.domains import ImageFolder
 from sjft_tf.images import decode
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.stages.gallery import borrowing_of
-from sjft_tf.stages.report import report_progress
+from sjft_tf.stages.report import report, report_progress
+from sjft_tf.stages.values import Evaluation
 from sjft_tf.workspace import Rounds, RunFolder, Workspace
 
 
@@ -67,6 +68,15 @@ def test_a_page_is_written_while_training_goes_on(in_training):
     assert sorted(path.name for path in run.folder.path.iterdir() if path.is_file()) == [
         "report.html", "stages.json",
     ]  # fmt: skip
+
+
+def test_the_page_at_the_end_tells_of_duplicates(in_training, config_text, tmp_path):
+    _, rounds = in_training
+    run = Workspace(parse_experiment(config_text, ["source.without=[target]"]), RunFolder(tmp_path / "other"))
+    run.folder.path.mkdir()
+    evaluation = Evaluation("now", {"test": None, "best_round": 0, "exported_round": 0}, None)
+    report(run, None, rounds, evaluation)
+    assert "None of 24 source images is also an image of the target domain." in run.folder.report.read_text()
 
 
 def test_a_page_that_cannot_be_written_does_not_stop_training(in_training, caplog):

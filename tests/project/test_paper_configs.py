@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 
 from sjft_tf import pipeline
-from sjft_tf.config import DescriptorConfig, DomainConfig, RetrievalConfig, load_experiment, to_yaml
+from sjft_tf.config import (
+    DescriptorConfig,
+    DomainConfig,
+    RetrievalConfig,
+    load_experiment,
+    target_images,
+    to_yaml,
+)
 from sjft_tf.models.weights.alexnet import KERNEL_SHAPES, AlexNetWeights, save_alexnet_weights
 from sjft_tf.retrieval import NeighborTable
 from sjft_tf.selection import Selection
@@ -94,7 +101,7 @@ SOLVER = {
     "losses": "authors", "batch_size": 20, "iter_size": 10, "learning_rate": 0.01, "momentum": 0.9,
     "weight_decay": 1e-4, "steps_per_round": 16_000, "schedule": "step", "restart": True, "source_loss_weight": 1,
     "target_sampling": "uniform", "max_per_class": None, "decay_bn": True, "decay_head_biases": False,
-    "trunk_learning_rate": 1, "head_bias_learning_rate": 2, "precision": "float32",
+    "trunk_learning_rate": 1, "probe_steps": 0, "head_bias_learning_rate": 2, "precision": "float32",
 }  # fmt: skip
 BACKBONES = {
     "ImageNet": ("resnet152v2", 1, "imagenet"), "scratch": ("resnet152v2", 1, None),
@@ -133,7 +140,7 @@ def test_a_row_is_what_defines_it(name):
     assert e.name == f"paper-{name.replace('/', '-')}" and e.image_size == 224
     assert _collections(e.target) == _collections(e.test) == (row.target,)
     assert _collections(e.source) == row.sources and all(part.split == "train" for part in _parts(e.source))
-    assert (e.selection.mode, e.selection.rounds) == (row.mode, 5)
+    assert (e.selection.mode, e.selection.rounds, e.selection.k) == (row.mode, 5, "entropy")
     assert (e.model.backbone, e.model.width, e.model.weights) == BACKBONES[row.trunk]
     if row.bank is not None:
         found = e.descriptor.bank if row.bank == "gabor" else e.descriptor.layers
@@ -152,6 +159,7 @@ def test_a_row_is_trained_as_the_paper_says(name):
     assert (e.model.bn, e.model.bn_momentum) == ("mixed", 0.999)
     assert (e.augmentation.geometry, e.augmentation.pca_noise) == ("scale", 0.1)
     assert e.evaluation.view == "multiscale"
+    assert target_images(e) == 5 * 16_000 * 100  # in every row
 
 
 @every_row

@@ -194,7 +194,7 @@ def test_a_damaged_table_is_searched_again_with_a_warning(tmp_path, domains, col
 def test_a_table_under_another_ones_name_is_not_taken(tmp_path, domains, found, caplog):
     (path,) = found.cache.iterdir()
     files.save_arrays(tmp_path / path.name, **found.table.arrays(), made_from="something else")
-    with caplog.at_level(logging.INFO), pytest.raises(RuntimeError, match="at work"):
+    with caplog.at_level(logging.INFO, "sjft_tf"), pytest.raises(RuntimeError, match="at work"):
         find_neighbors(*domains, bank=Idle(), cache=tmp_path, **SETTINGS)
     assert f"{tmp_path / path.name} was made from other inputs" in caplog.text
 

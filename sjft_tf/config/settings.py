@@ -135,6 +135,11 @@ class TrainingConfig(Section):
     head_bias_learning_rate: Positive = Field(
         1.0, description="Of the heads' biases, in multiples of learning_rate. The authors' code: 2."
     )
+    ema_momentum: Annotated[float, Field(gt=0, lt=1), AS_NUMBER] | None = Field(
+        None,
+        description="Of an exponential average of the weights over the updates of a round, by which rounds are evaluated, "
+        "kept and exported; training goes on from the weights themselves. null: no average.",
+    )
     probe_steps: CountOrZero = Field(
         0,
         description="Updates of the heads alone before round 1, on the trunk as it begins (a linear probe); the schedule "

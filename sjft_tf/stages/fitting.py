@@ -46,6 +46,7 @@ def compile_model(experiment: Experiment, model: keras.Model, *, jit_compile: bo
         momentum=t.momentum, weight_decay=t.weight_decay, decay_head_biases=t.decay_head_biases,
         decay_bn=t.decay_bn, trunk_learning_rate=t.trunk_learning_rate,
         head_bias_learning_rate=t.head_bias_learning_rate,
+        **({} if t.ema_momentum is None else {"use_ema": True, "ema_momentum": t.ema_momentum}),
     )  # fmt: skip
     model.compile(optimizer, jit_compile=jit_compile)
 

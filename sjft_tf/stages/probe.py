@@ -46,7 +46,9 @@ def probe_experiment(experiment: Experiment) -> Experiment:
     """What the probe trains as one round: its own steps and draws, and the schedule over them."""
     seed = int(np.random.default_rng((experiment.seed, 1)).integers(2**32))
     t = experiment.training
-    return experiment.replaced(seed=seed, training=t.replaced(steps_per_round=t.probe_steps, restart=True))
+    return experiment.replaced(
+        seed=seed, training=t.replaced(steps_per_round=t.probe_steps, restart=True, ema_momentum=None)
+    )
 
 
 def _trained(workspace: Workspace, model: JointModel, selection: Selection, made_from: str) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ from sjft_tf.stages.probe import probe_heads
 from sjft_tf.stages.record import AfterRound, RoundRecord
 from sjft_tf.stages.values import Neighbors
 from sjft_tf.training import devices
+from sjft_tf.training.callbacks.averages import exchange
 from sjft_tf.workspace import Rounds, Workspace, completed_rounds, initial_model
 from sjft_tf.workspace.models import jit_compile, precision
 
@@ -61,8 +62,15 @@ def _train_rounds(
     selection, (model, plain) = make_selection(workspace, table), _models(workspace)
     for arrays in rounds.arrays:
         selection.advance(arrays["entropies"], arrays["correct"])
+    averaged = t.ema_momentum is not None
     if rounds.arrays:
+        if (
+            averaged
+        ):  # the file has averages for weights, and the weights in the optimizer, which must be there to read them
+            plain.optimizer.build(plain.trainable_variables)
         plain.load_weights(workspace.folder.weights(len(rounds.arrays) - 1))
+        if averaged:
+            exchange(plain)
         if model is not plain:
             model.set_weights(plain.get_weights())
     elif t.probe_steps:
@@ -79,14 +87,17 @@ def _train_rounds(
     )  # fmt: skip
     check_agreement(workspace, checkpoint)
     callbacks = [training.OptimizerRestart(e.seed, steps=0 if t.restart else t.steps_per_round), curves]
-    if e.model.bn == "recalibrate":
-        callbacks.append(training.BatchNormalizationRecalibration(workspace.target, e.image_size, **views))
     if workspace.source is not None:
         callbacks.append(training.GradientConflict(rows))
+    averages = training.AveragedWeights()
+    if averaged:
+        callbacks.append(averages)
+    if e.model.bn == "recalibrate":
+        callbacks.append(training.BatchNormalizationRecalibration(workspace.target, e.image_size, **views))
     callbacks.append(expansion)
     if workspace.validation is not None:
         callbacks.append(training.ValidationAccuracy(workspace.validation, **views))
-    callbacks.append(record)
+    callbacks += [record, averages.back] if averaged else [record]
     rounds_of = {"epochs": e.selection.rounds, "steps": t.steps_per_round}
     fit(model, data, checkpoint, callbacks, plain=plain, what="train", **rounds_of)
     if devices.is_chief():

@@ -4,6 +4,7 @@ Trunks are built in `models`; which source images are drawn is decided in `selec
 """
 
 from sjft_tf.training.augmentation import largest_side
+from sjft_tf.training.callbacks.averages import AveragedWeights
 from sjft_tf.training.callbacks.checkpoint import Checkpoint, TrainingProgress
 from sjft_tf.training.callbacks.curves import LossCurves
 from sjft_tf.training.callbacks.expansion import NeighborExpansion
@@ -24,6 +25,7 @@ from sjft_tf.training.probe import linear_probe
 from sjft_tf.training.sgd import CaffeSGD, caffe_sgd, learning_rate_schedule
 
 __all__ = [
+    "AveragedWeights",
     "BatchNormalizationRecalibration",
     "CaffeSGD",
     "Checkpoint",

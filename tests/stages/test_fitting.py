@@ -41,6 +41,8 @@ def _two_heads(experiment):
         ("decay_bn=false", "decay_bn", False),
         ("trunk_learning_rate=0.1", "trunk_learning_rate", 0.1),
         ("head_bias_learning_rate=2", "head_bias_learning_rate", 2),
+        ("ema_momentum=0.5", "use_ema", True),
+        ("ema_momentum=0.5", "ema_momentum", 0.5),
     ],
 )
 def test_settings_of_the_optimizer_reach_it(experiment, setting, key, value):

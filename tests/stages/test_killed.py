@@ -14,7 +14,10 @@ import pytest
 from sjft_tf.workspace import RunFolder
 
 TRAIN = "from sjft_tf.cli import main; main()"
-SETTINGS = "training: {steps_per_round: 12, batch_size: 8, iter_size: 2, learning_rate: 0.05, checkpoint_every: 1}"
+SETTINGS = (
+    "training: {steps_per_round: 12, batch_size: 8, iter_size: 2, learning_rate: 0.05, checkpoint_every: 1, probe_steps: 2, "
+    "ema_momentum: 0.5}"
+)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ main()
 # more, and a small rate, by which gradients that differ by 1e-3 of their size, which is about 1, move weights by 6 x 1e-6 in
 # six updates. Statistics move with activations, of size 1. Each replica's own statistics would move them by 1e-2.
 SETTINGS = {
-    r"training: .*": "training: {steps_per_round: 3, batch_size: 8, learning_rate: 0.001, checkpoint_every: 1}",
+    r"training: .*": "training: {steps_per_round: 3, batch_size: 8, learning_rate: 0.001, checkpoint_every: 1, "
+    "probe_steps: 2, ema_momentum: 0.5}",
     r"image_size: 16": "image_size: 32",
     r"backbone: \w+": "backbone: resnet10v2",
 }

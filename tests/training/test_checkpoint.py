@@ -59,11 +59,13 @@ def script(path):
     trunk = keras.Model(image, x)
     selection = Selection(table, k0=2)
     model = training.joint_model(trunk, target_classes=3, source_classes=4, iter_size=2)
-    model.compile(training.caffe_sgd(keras.optimizers.schedules.CosineDecay(0.1, 20)))
+    averaged = {"use_ema": True, "ema_momentum": 0.5}
+    model.compile(training.caffe_sgd(keras.optimizers.schedules.CosineDecay(0.1, 20), **averaged))
     data = training.joint_dataset(target, source, selection, steps=5, batch_size=4, iter_size=2, image_size=16)
     curves = training.LossCurves()
     checkpoint = training.Checkpoint(path, every=2, kept={"curves": curves})
-    callbacks = [curves, training.NeighborExpansion(selection, target), checkpoint, Killer()]
+    averages = training.AveragedWeights()
+    callbacks = [curves, averages, training.NeighborExpansion(selection, target), averages.back, checkpoint, Killer()]
     history = model.fit(data, epochs=3, callbacks=callbacks, verbose=0).history
     variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
     logs = {f"history/{name}": np.array(values) for name, values in history.items()}

@@ -9,6 +9,7 @@ from sjft_tf.evaluation import accuracy, mean_class_accuracy
 from sjft_tf.images import center_view
 from sjft_tf.inference import predict
 from sjft_tf.models import recalibrate_batch_normalization
+from sjft_tf.training.callbacks.averages import copy_averages
 from sjft_tf.training.conflict import gradient_conflict
 
 
@@ -18,6 +19,7 @@ def plain_model(callback: keras.callbacks.Callback) -> keras.Model:
     if plain is None:
         return callback.model
     plain.set_weights(callback.model.get_weights())
+    copy_averages(callback.model, plain)
     return plain
 
 

@@ -6,9 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from sjft_tf.training.callbacks.averages import begin_anew
+
 
 class OptimizerRestart(keras.callbacks.Callback):
     """At the beginning of every epoch momentum is 0, and what layers such as dropout draw begins again.
+
+    Averages of the weights, where the optimizer makes any, begin with the weights then.
 
     So a round depends on nothing but `seed` and the weights that it begins with. Must come before `Checkpoint`, which
     restores what a round has done.
@@ -29,12 +33,13 @@ class OptimizerRestart(keras.callbacks.Callback):
 
 
 def restart(model: keras.Model, step: int, seed: tuple[int, int]) -> None:
-    """Momentum 0, the learning rate of step `step`, and seeds of layers from `seed`."""
+    """Momentum 0, averages that are the weights, the learning rate of step `step`, and seeds of layers from `seed`."""
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     for variable in optimizer.variables:
         if variable is not optimizer.learning_rate:
             variable.assign(keras.ops.zeros_like(variable))
+    begin_anew(model)
     optimizer.iterations.assign(step)
     for position, generator in enumerate(dict.fromkeys(_seed_generators(model, set()))):
         state = np.random.SeedSequence((*seed, position)).generate_state(generator.state.shape[0])

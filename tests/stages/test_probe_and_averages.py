@@ -1,12 +1,20 @@
-"""The linear probe of a run: stopped anywhere it ends in the same bits, and the rounds begin with its heads."""
+"""The linear probe of a run, and averaged weights: where they are used, and that a run resumes to the same bits."""
+
+import shutil
 
 import numpy as np
 import pytest
 
+from sjft_tf.config import load_experiment
+from sjft_tf.inference import predict
+from sjft_tf.selection import entropy
+from sjft_tf.stages.fitting import compile_model
 from sjft_tf.training import LossCurves
-from sjft_tf.workspace import RunFolder
+from sjft_tf.training.callbacks.averages import exchange
+from sjft_tf.workspace import RunFolder, Workspace, initial_model
 
-PROBE = ("--set", "training.probe_steps=4", "--set", "training.checkpoint_every=1", "--set", "selection.mode=none")
+SETTINGS = ("selection.mode=none", "training.checkpoint_every=1", "training.probe_steps=4", "training.ema_momentum=0.5")
+SETS = tuple(part for setting in SETTINGS for part in ("--set", setting))
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +26,7 @@ def config(tmp_path_factory, config_text):
 
 @pytest.fixture(scope="module")
 def straight(config, sjft):
-    assert sjft("--quiet", "train", config, "--out", config.parent / "straight", *PROBE).exit_code == 0
+    assert sjft("--quiet", "train", config, "--out", config.parent / "straight", *SETS).exit_code == 0
     return config.parent / "straight"
 
 
@@ -34,13 +42,17 @@ def test_a_probe_that_was_stopped_resumes_to_the_same_bits(
 
     with monkeypatch.context() as patch:
         patch.setattr(LossCurves, "on_train_batch_end", interrupted)
-        assert sjft("--quiet", "train", config, "--out", out, *PROBE).exit_code == 130
+        assert sjft("--quiet", "train", config, "--out", out, *SETS).exit_code == 130
     assert RunFolder(out).probe_checkpoint.exists() and not RunFolder(out).probe.exists()
     caplog.set_level("INFO", "sjft_tf")
-    assert sjft("train", config, "--out", out, *PROBE).exit_code == 0
+    assert sjft("train", config, "--out", out, *SETS).exit_code == 0
     assert "probe-latest.npz: resuming after step 2 of round 1" in caplog.text
     assert RunFolder(out).probe.read_bytes() == RunFolder(straight).probe.read_bytes()
     assert not RunFolder(out).probe_checkpoint.exists()
+    _assert_same_rounds(straight, out, trained_weights)
+
+
+def _assert_same_rounds(straight, out, trained_weights):
     for number in range(2):
         one, other = trained_weights(straight, number), trained_weights(out, number)
         assert one.keys() == other.keys() and len(one) > 50
@@ -64,5 +76,28 @@ def test_the_first_round_begins_with_the_heads_of_the_probe(config, straight, sj
     out.probe.parent.mkdir(parents=True)
     (out.path / ".lock").touch()
     np.savez(out.probe, **{**heads, "target/1": heads["target/1"] + 1})
-    assert sjft("--quiet", "train", config, "--out", out.path, *PROBE).exit_code == 130
+    assert sjft("--quiet", "train", config, "--out", out.path, *SETS).exit_code == 130
     np.testing.assert_array_equal(found["bias"], heads["target/1"] + 1)
+
+
+def test_target_images_are_looked_at_by_the_averages_that_the_round_keeps(straight):
+    workspace = Workspace(load_experiment(RunFolder(straight).config), RunFolder(straight))
+    model = initial_model(workspace)
+    compile_model(workspace.experiment, model, jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    for number in range(2):
+        model.load_weights(workspace.folder.weights(number))
+        with np.load(workspace.folder.selection(number)) as record:
+            found = record["entropies"]
+        np.testing.assert_allclose(found, entropy(predict(model, workspace.target)), atol=1e-5)
+        exchange(model)  # to what the last update made of the weights
+        assert np.abs(found - entropy(predict(model, workspace.target))).max() > 1e-3
+
+
+def test_a_round_goes_on_from_the_weights_and_not_from_their_averages(config, straight, sjft, trained_weights):
+    """Also where nothing but the file of the round before is left of them."""
+    out = shutil.copytree(straight, config.parent / "again")
+    RunFolder(out).selection(1).unlink()
+    RunFolder(out).weights(1).unlink()
+    assert sjft("--quiet", "train", config, "--out", out, *SETS).exit_code == 0
+    _assert_same_rounds(straight, out, trained_weights)

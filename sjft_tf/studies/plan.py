@@ -8,6 +8,7 @@ nothing there, the later one is tried with the next seed, and the mean over a se
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -42,7 +43,7 @@ class Cell:
     setting: str = ""
     search: str = ""
 
-    @property
+    @functools.cached_property
     def made_from(self) -> str:
         """The hash of what the cell is made from; it is finished when its result carries that."""
         return made_from(self.kind, self.experiment)

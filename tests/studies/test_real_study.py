@@ -17,19 +17,17 @@ from sjft_tf.studies.study import run_study
 from sjft_tf.workspace import RunFolder
 
 demo_module = importlib.import_module("sjft_tf.studies.demo")  # sjft_tf.studies.demo is the function
-STUDY = (
-    "base: config.yaml\narms: {plain: {selection.mode: none}, selective: {}}\nseeds: [0]\nbudget: {target_images: 16}\n"
-)
+STUDY = "base: config.yaml\narms: {selective: {}}\nseeds: [0]\nbudget: {target_images: 16}\n"
 ADDED = STUDY.replace("arms: {", "arms: {random: {selection.mode: random}, ")
 
 
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory, config_text):
-    """The folder of a finished study of two arms, and its file."""
+    """The folder of a finished study of one arm, and its file."""
     root = tmp_path_factory.mktemp("study")
     (root / "config.yaml").write_text(config_text.replace("fine_bins: 100", "fine_bins: 100, store: true"))
     (root / "study.yaml").write_text(STUDY)
-    _, failures = run_study(load_study(root / "study.yaml"), root / "out", jobs=2)
+    _, failures = run_study(load_study(root / "study.yaml"), root / "out")
     assert not failures, [(root / "out" / found.path).with_suffix(".log").read_text()[-3000:] for found in failures]
     return root / "out", root / "study.yaml"
 
@@ -42,31 +40,30 @@ def figures(folder) -> list[dict[str, str]]:
 
 def test_a_finished_cell_is_a_finished_run(studied):
     out, _ = studied
-    for arm in ("plain", "selective"):
-        run = RunFolder(out / "cells" / arm / "seed-0")
-        assert "in training" not in run.report.read_text()
-        assert (run.export / "saved_model/1/saved_model.pb").exists() and run.predictions.exists()
-        # 16 target images over two rounds, four of a batch of 8: two steps a round
-        assert "steps_per_round: 2\n" in run.config.read_text()
-    assert {row["target_images"] for row in figures(out) if row["kind"] == "run"} == {"16"}
+    run = RunFolder(out / "cells/selective/seed-0")
+    assert "in training" not in run.report.read_text()
+    assert (run.export / "saved_model/1/saved_model.pb").exists() and run.predictions.exists()
+    # 16 target images over two rounds, four of a batch of 8: two steps a round
+    assert "steps_per_round: 2\n" in run.config.read_text()
+    assert [row["target_images"] for row in figures(out)] == ["", "16"]
 
 
 def test_a_study_killed_in_a_training_ends_in_the_same_table(studied, tmp_path):
-    out, file = studied
-    alone, folder = file.with_name("alone.yaml"), tmp_path / "out"
-    alone.write_text(STUDY.replace("plain: {selection.mode: none}, ", ""))
-    command = [sys.executable, "-m", "sjft_tf.cli", "--quiet", "study", str(alone), "--out", str(folder)]
-    first_round = RunFolder(folder / "cells/selective/seed-0").selection(0)
+    (out, file), folder = studied, tmp_path / "out"
+    command = [sys.executable, "-m", "sjft_tf.cli", "--quiet", "study", str(file), "--out", str(folder)]
+    run = RunFolder(folder / "cells/selective/seed-0")
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         end = time.monotonic() + 300
-        while not first_round.exists() and process.poll() is None and time.monotonic() < end:
+        while not run.selection(0).exists() and process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL and not (folder / "study.csv").exists()
-    kept = first_round.stat().st_mtime_ns
+    with run.locked(wait=True):  # its process has ended, too, and not because it was done
+        assert not (run.path / "cell.json").exists()
+    kept = run.selection(0).stat().st_mtime_ns
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    assert figures(folder) == [row for row in figures(out) if row["arm"] in ("", "selective")]
-    assert first_round.stat().st_mtime_ns == kept
+    assert figures(folder) == figures(out)
+    assert run.selection(0).stat().st_mtime_ns == kept
 
 
 def test_an_added_arm_shares_what_there_is_and_leaves_the_others(studied, tmp_path):
@@ -117,7 +114,7 @@ def trial(studied, tmp_path):
 
     def trial(*overrides):
         grid = "tuning={grid: {training.momentum: [0.9]}}"
-        study = load_study(file, [grid, "base.selection.rounds=1", *overrides])
+        study = load_study(file, [grid, "arms={plain: {selection.mode: none}}", "base.selection.rounds=1", *overrides])
         (cell,) = Plan.of(study).trials["plain"]
         folder = RunFolder(tmp_path / "trial", shared=tmp_path / "shared")
         cells.make("trial", cell.experiment, folder)

@@ -83,7 +83,14 @@ def test_a_finished_study_takes_arms_and_seeds_and_touches_no_other_cell(study, 
     assert len(starts(tmp_path)) == 7 + 5
     after = state(tmp_path)
     assert {path: after.get(path) for path in before} == before
-    run_study(study(), tmp_path, command=shell())  # the arm that was left out is known still
+    # the arm that was left out is known still
+    with pytest.raises(InputError, match="another arm of that name: selective is"):
+        run_study(
+            study(arms="arms: {random: {selection.mode: random}, selective: {training.momentum: 0}}"),
+            tmp_path,
+            command=shell(),
+        )
+    run_study(study(), tmp_path, command=shell())
     assert len(starts(tmp_path)) == 12
 
 
@@ -237,12 +244,12 @@ PROGRAM = """
     from studies_conftest import SCRIPT, told
 
     def command(cell, folder):
-        before = 'case "$3" in */selective/seed-0) echo $$ > waiting; [ -e go ] || exec cat;; esac'
+        before = 'case "$3" in */selective/seed-0) echo $$ > waiting; [ -e go ] || exec {block};; esac'
         script = f'cd "{{folder}}"\\n{{SCRIPT.format(before=before)}}'
         return ["sh", "-c", script, "sh", cell.path, json.dumps(told(cell)), cell.path]
 
     with user_errors():
-        run_study(load_study(sys.argv[1]), pathlib.Path(sys.argv[2]), jobs={jobs}, command=command)
+        run_study(load_study(sys.argv[1]), pathlib.Path(sys.argv[2]), command=command)
 """
 
 
@@ -253,8 +260,8 @@ def begun(study, tmp_path):
     shutil.copy(pathlib.Path(__file__).with_name("conftest.py"), tmp_path / "studies_conftest.py")
     out, started = tmp_path / "out", []
 
-    def begun(jobs=1):
-        program = textwrap.dedent(PROGRAM).format(tests=str(tmp_path), jobs=jobs)
+    def begun(block="cat"):
+        program = textwrap.dedent(PROGRAM).format(tests=str(tmp_path), block=block)
         (out / "waiting").unlink(missing_ok=True)
         process = subprocess.Popen(
             [sys.executable, "-c", program, str(tmp_path / "study.yaml"), str(out)], stderr=subprocess.PIPE, text=True
@@ -275,7 +282,8 @@ def test_a_study_stopped_in_a_cell_leaves_no_process_and_ends_in_the_same_table(
     study, shell, begun, tmp_path, number
 ):  # fmt: skip
     out = tmp_path / "out"
-    process, cell = begun()
+    # one that looks at its pipe, or where the study itself can stop it, one that does not
+    process, cell = begun("cat" if number == signal.SIGKILL else "sleep 600")
     assert is_running(cell)
     process.send_signal(number)
     process.wait(60)

@@ -1,5 +1,6 @@
 """A run folder has one writer, and an artifact counts only for the inputs it was made from."""
 
+import concurrent.futures
 import subprocess
 import sys
 
@@ -111,3 +112,19 @@ def test_history_and_stages_read_back(tmp_path):
     assert folder.recorded_stages() == {}
     folder.record_stage("train", "abc", 1.0)
     assert list(folder.recorded_stages()) == ["train"]
+
+
+def test_who_waits_has_the_folder_after_who_holds_it(tmp_path):
+    order = []
+
+    def wait() -> None:
+        with RunFolder(tmp_path).locked(wait=True):
+            order.append("second")
+
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        with RunFolder(tmp_path).locked():
+            waiting = threads.submit(wait)
+            assert not concurrent.futures.wait([waiting], timeout=0.2).done
+            order.append("first")
+        waiting.result(timeout=60)
+    assert order == ["first", "second"]

@@ -27,19 +27,19 @@ def probe_heads(workspace: Workspace, model: JointModel, selection: Selection, m
     folder, heads = workspace.folder, [model.get_layer(name) for name in model.output]
     names = {f"{head.name}/{i}": np.float32 for head in heads for i in range(len(head.weights))}
     held = files.load_made_from(folder.probe, made_from, names)
-    if not np.array_equal(devices.from_chief(np.array([held is None])), [held is None]):
+    if devices.from_chief(np.array([int(held is None)])).item() != int(held is None):
         raise InputError(
             f"this worker finds {folder.probe} {'absent' if held is None else 'complete'}, and the chief does not; all "
             "workers must see the same run folder"
         )
+    if held is None:
+        held = _trained(workspace, model, selection, made_from)
+        if devices.is_chief():
+            files.save_arrays(folder.probe, made_from=made_from, **held)
+            folder.probe_checkpoint.unlink(missing_ok=True)
     with model.distribute_strategy.scope():
-        if held is None:
-            held = _trained(workspace, model, selection, made_from)
         for head in heads:
             head.set_weights([held[name] for name in names if name.startswith(f"{head.name}/")])
-    if devices.is_chief():
-        files.save_arrays(folder.probe, made_from=made_from, **held)
-        folder.probe_checkpoint.unlink(missing_ok=True)
 
 
 def probe_experiment(experiment: Experiment) -> Experiment:

@@ -81,7 +81,9 @@ def test_ten_kills_at_random_moments_change_no_bit(config, searched, unharmed, f
     # the history, too: each loss is a mean over the steps since the last checkpoint
     histories = [[{**entry, "seconds": 0} for entry in RunFolder(path).read_history()] for path in (unharmed, out)]
     assert histories[0] == histories[1]
-    assert not list((out / "checkpoints").glob("*.npz")) and not list(out.rglob(".*.tmp-*"))
+    assert [path.name for path in (out / "checkpoints").glob("*.npz")] == ["probe.npz"] and not list(
+        out.rglob(".*.tmp-*")
+    )
 
 
 def test_sigterm_saves_the_steps_done_and_ends_with_its_own_code(config, forked):

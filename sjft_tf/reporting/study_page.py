@@ -25,7 +25,7 @@ def write_study(path: str | os.PathLike[str], data: StudyData) -> None:
 
 def study_text(data: StudyData) -> str:
     """The study as Markdown: the reading, and a table of the arms."""
-    return templates().get_template("study.md.j2").render(data=data)
+    return templates().get_template("study.md.j2").render(data=data).rstrip() + "\n"
 
 
 def _figures(data: StudyData) -> Iterator[tuple[str, matplotlib.figure.Figure]]:

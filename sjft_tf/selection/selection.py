@@ -26,7 +26,7 @@ class Selection:
 
     - `selective`: a target image draws uniformly from its first K neighbors.
     - `random`: every target image draws from the same random source images, as many as are within reach
-      (distinct, over all target images) of the neighbor table at this K; the set only grows.
+      (distinct, over all target images) of the neighbor table at this K; as K grows, so does the set.
     - `all`: every target image draws from the whole source.
     - `none`: nothing is drawn; training sees target images alone.
 

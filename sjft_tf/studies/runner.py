@@ -76,6 +76,8 @@ def run_cells(
     seconds: list[tuple[Kind, float]] = []
     kinds = plan.paths() if wanted is None else {path: plan.paths()[path] for path in wanted}
     results = read_results(plan, folder)
+    done = sum(path in results for path in kinds)
+    logger.info("study: %d of %d cells are finished; the others are made, %d at a time", done, len(kinds), jobs)
     try:
         while True:
             taken = {*failed, *(job.cell.path for job in running)}

@@ -12,7 +12,8 @@ from sjft_tf.config import json_schema, load_experiment, to_yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHIPPED = pathlib.Path(sjft_tf.config.__file__).with_name("schema.json").read_text(encoding="utf-8")
-CONFIGS = sorted([*(ROOT / "configs").rglob("*.yaml"), ROOT / "sjft_tf/studies/demo.yaml"])
+EXPERIMENTS = [path for path in (ROOT / "configs").rglob("*.yaml") if path.parent.name != "studies"]
+CONFIGS = sorted([*EXPERIMENTS, ROOT / "sjft_tf/studies/demo.yaml"])
 
 
 @pytest.fixture(scope="module")

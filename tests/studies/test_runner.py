@@ -62,7 +62,8 @@ def test_a_study_makes_every_cell_once_and_a_second_start_none(study, shell, tmp
     assert not failures and (data.n_finished, data.n_cells) == (7, 7)
     assert sorted(starts(tmp_path)) == sorted([*RUNS, *(p for p in starts(tmp_path) if "search" in p)])
     lines = [record.message for record in caplog.records if record.message.startswith("study: ")]
-    assert len(lines) == 7 and lines[0].startswith("study: 1 of 7 cells: search of neighbors; about ")
+    assert len(lines) == 8 and lines[0] == "study: 0 of 7 cells are finished; the others are made, 1 at a time"
+    assert lines[1].startswith("study: 1 of 7 cells: search of neighbors; about ")
     assert (
         lines[-1] == "study: 7 of 7 cells: selective, seed 1, mean class accuracy 72.0 % (test); that was the last one"
     )
@@ -236,7 +237,8 @@ def test_the_rest_is_told_by_what_cells_of_a_kind_took():
 
 
 PROGRAM = """
-    import json, pathlib, sys
+    import json, pathlib, signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where the tests run in the background
     sys.path.insert(0, {tests!r})
     from sjft_tf.cli.running import user_errors
     from sjft_tf.config import load_study

@@ -55,7 +55,8 @@ def _trained(workspace: Workspace, model: JointModel, selection: Selection, made
     """Arrays of the heads, by name and place, after all steps of the probe."""
     experiment, probe = probe_experiment(workspace.experiment), training.linear_probe(model)
     steps = experiment.training.steps_per_round
-    compile_model(experiment, probe, jit_compile=bool(model.jit_compile))
+    with probe.distribute_strategy.scope():
+        compile_model(experiment, probe, jit_compile=bool(model.jit_compile))
     logger.info("train: linear probe, %d steps of the heads alone", steps)
     data = functools.partial(round_data, workspace, probe, selection, experiment=experiment)
     curves = training.LossCurves()  # which end a probe that diverges

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from sjft_tf.config import load_experiment
+from sjft_tf.config import load_experiment, load_study
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -20,3 +20,12 @@ def test_images_and_weights_lie_where_the_script_puts_them(path):
     folders = [domain.folder for domain in (experiment.target, experiment.validation, experiment.test)]
     assert [folder.split("/")[0] for folder in [*folders, experiment.source.folder]] == ["data"] * 4
     assert experiment.model.weights is None or experiment.model.weights.startswith("weights/")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_study_is_valid_in_every_arm_and_its_head_has_the_command(path):
+    study = load_study(path)
+    assert len({study.experiment(arm, 0, tuned) for arm in study.overrides for tuned in study.grid()}) == len(
+        study.overrides
+    ) * len(study.grid())
+    assert f"#     sjft-tf study {path.relative_to(ROOT)} --out runs/study-{path.stem} --jobs 2\n" in path.read_text()

@@ -111,7 +111,8 @@ def test_a_failed_cell_is_named_with_its_last_line_and_ends_no_other(study, shel
     data, (failure,) = run_study(study(), tmp_path, command=shell(bad))
     log = tmp_path / "cells/random/seed-1.log"
     assert failure.words() == f"random, seed 1 failed: sjft-tf: it has no images; see {log}"
-    assert caplog.messages == [f"study: {failure.words()}"]
+    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors == [f"study: {failure.words()}"]
     assert "first line" in log.read_text() and data.n_finished == 6
     assert "random: no run yet with seed 1." in data.failures
     assert [contrast.verdict for contrast in data.contrasts] == ["not measured"] * 2  # one pair is left

@@ -30,6 +30,7 @@ class ArmSummary:
     target_images: int | None = None  # seen in training; None: no seed is finished
     train_seconds: float | None = None  # of a run, on average
     tuned: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # chosen values, by dotted key
+    at_edge: Sequence[str] = ()  # keys whose chosen number is the least or the largest of the grid
     n_trials: int = 0
     n_settings: int = 0  # distinct ones among the trials
     n_diverged: int = 0  # trials whose training diverged
@@ -133,6 +134,11 @@ class StudyData:
             holding = [contrast.label for contrast in measured if contrast.holds]
             which = f"these hold: {', '.join(holding)}" if holding else "none holds"
             said.append(f"{len(measured)} comparisons were made; after Holm's correction for that, at 5 %, {which}.")
+        edges = {key: [arm.name for arm in self.arms if key in arm.at_edge] for arm in self.arms for key in arm.at_edge}
+        for key, names in edges.items():
+            said.append(
+                f"The best {key} is at the grid's edge for {', '.join(names)}, so one beyond may be better: widen the grid."
+            )
         seen = {arm.target_images for arm in self.arms if arm.target_images is not None}
         if len(seen) > 1:
             said.append(

@@ -167,7 +167,8 @@ def _trials(study: Study, arm: str) -> list[Cell]:
         repeats = sum(cell.setting == setting for cell in found)
         experiment = _untested(study.experiment(arm, tuning.seed + repeats, tuned))
         searched = _search(experiment)
-        path, name = f"cells/{arm}/trial-{number}", f"{arm}, trial {number}"
+        # named for what it is, so that a wider grid finds it
+        path, name = f"cells/{arm}/trial-{made_from('trial', experiment)}", f"{arm}, trial {number}"
         search = searched.path if searched is not None else ""
         found.append(Cell("trial", path, name, experiment, arm, tuned, setting, search))
     return found

@@ -100,6 +100,7 @@ def _over_images(one: Answers, other: Answers) -> PairedDifference:
 def _arm(plan: Plan, arm: str, results: Results) -> ArmSummary:
     finished = {seed: results[path] for seed in plan.study.config.seeds if (path := run_path(arm, seed)) in results}
     trials, tuned, validation, n_diverged = plan.trials[arm], plan.chosen(arm, results), None, 0
+    grid = plan.study.config.tuning.grid if plan.study.config.tuning is not None else {}
     if trials and tuned is not None:
         validation = 100 * max(plan.scores(arm, results).values())
         n_diverged = sum("diverged" in results[cell.path] for cell in trials)
@@ -111,12 +112,19 @@ def _arm(plan: Plan, arm: str, results: Results) -> ArmSummary:
         target_images=next((found["target_images"] for found in finished.values()), None),
         train_seconds=float(np.mean([found["train_seconds"] for found in finished.values()])) if finished else None,
         tuned=tuned or {},
+        at_edge=[key for key, value in (tuned or {}).items() if _is_edge(value, grid[key])],
         n_trials=len(trials),
         n_settings=len({cell.setting for cell in trials}),
         n_diverged=n_diverged,
         validation=validation,
         rounds=_rounds([found["rounds"] for found in finished.values()]),
     )
+
+
+def _is_edge(value: Any, values: Sequence[Any]) -> bool:
+    """Whether a number is the least or the largest of several."""
+    numbers = {v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    return len(numbers) > 1 and value in (min(numbers), max(numbers))
 
 
 def _rounds(by_seed: Sequence[Sequence[Mapping[str, float]]]) -> list[RoundPoint]:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -18,9 +19,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sjft_tf import files
-from sjft_tf.config import to_yaml
+from sjft_tf.config import load_experiment, to_yaml
 from sjft_tf.reporting.words import duration
-from sjft_tf.studies.plan import RESULT, Cell, Kind, Plan
+from sjft_tf.studies.plan import RESULT, Cell, Kind, Plan, made_from
 
 POLL_SECONDS, GRACE_SECONDS = 0.05, 60.0
 SHARED = "shared"  # the folder of what cells have in common
@@ -145,7 +146,11 @@ def _chosen(cells: Sequence[Cell], wanted: Sequence[str] | None) -> list[Cell]:
 
 def _start(cell: Cell, folder: pathlib.Path, command: Command, jobs: int) -> _Job:
     path = folder / cell.path
-    files.write_text(path.with_name(path.name + ".yaml"), to_yaml(cell.experiment))
+    config = path.with_name(path.name + ".yaml")
+    if config.exists() and made_from(cell.kind, load_experiment(config)) != cell.made_from:
+        logger.info("study: %s is made again, because its tuned values are others now", cell.name)
+        shutil.rmtree(path, ignore_errors=True)
+    files.write_text(config, to_yaml(cell.experiment))
     logger.debug("study: starting %s", cell.name)
     with open(_log(cell, folder), "wb") as log:
         process = subprocess.Popen(

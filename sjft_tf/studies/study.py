@@ -30,7 +30,8 @@ def run_study(
     """Make every cell of a study that is not finished, and write `study.csv`, `study.json`, `study.md` and `study.html`.
 
     Args:
-        study: what is compared; arms and seeds may be added to a folder, and what they were made from stays.
+        study: what is compared; arms, seeds and values of the grid may be added to a folder. What is finished stays, but
+            for the runs of an arm for which a wider grid chooses other values.
         folder: made if absent.
         jobs: cells at a time.
         only: runs, "arm=NAME,seed=N" or "arm=NAME" each, to make again; no others are made.
@@ -84,14 +85,24 @@ def _check_folder(study: Study, folder: pathlib.Path) -> dict[str, dict]:
     held = load_study(folder / CONFIG)
     for key, there, here in differences(held.base, study.base)[:1]:
         _refuse(folder, f"a study of another base config: {key}", there, here)
-    for name in ("budget", "tuning"):
-        there, here = (found.config.model_dump(mode="json")[name] for found in (held, study))
-        if there != here:
-            _refuse(folder, f"a study of another {name}: it", there, here)
+    there, here = (found.config.model_dump(mode="json") for found in (held, study))
+    if there["budget"] != here["budget"]:
+        _refuse(folder, "a study of another budget: it", there["budget"], here["budget"])
+    if not _widens(there["tuning"], here["tuning"]):
+        _refuse(folder, "a study of another tuning: it", there["tuning"], here["tuning"])
     for arm in held.overrides.keys() & study.overrides.keys():
         if held.overrides[arm] != study.overrides[arm]:
             _refuse(folder, f"another arm of that name: {arm}", dict(held.overrides[arm]), dict(study.overrides[arm]))
     return {arm: dict(values) for arm, values in held.overrides.items()}
+
+
+def _widens(there: dict[str, Any] | None, here: dict[str, Any] | None) -> bool:
+    """Whether the second tuning tries all that the first one does."""
+    if there is None or here is None:
+        return there is here
+    grid, wider = there["grid"], here["grid"]
+    same = there["seed"] == here["seed"] and grid.keys() == wider.keys()
+    return same and all(value in wider[key] for key in grid for value in grid[key])
 
 
 def _refuse(folder: pathlib.Path, what: str, there: Any, here: Any) -> None:

@@ -130,7 +130,7 @@ def test_a_killed_cell_and_one_that_leaves_nothing_are_failures(study, shell, tm
 
 
 def test_what_waits_for_a_failed_search_or_trial_is_not_made(study, shell, tmp_path):
-    bad = 'case "$3" in */random/trial-0|*/search/*) exit 3;; esac'
+    bad = 'case "$3" in */random/trial-*|*/search/*) exit 3;; esac'
     grid = "tuning: {grid: {training.learning_rate: [0.1, 0.2]}}"
     data, failures = run_study(study(grid), tmp_path, command=shell(bad))
     assert [found.reason for found in failures] == ["exit code 3"]
@@ -171,7 +171,7 @@ def test_only_makes_nothing_else_in_a_new_study_but_what_the_run_waits_for(study
     run_study(study(grid), tmp_path, only=["arm=random,seed=1"], command=shell())
     search, *others = starts(tmp_path)
     assert "search" in search
-    assert others == ["cells/random/trial-0", "cells/random/trial-1", "cells/random/seed-1"]
+    assert [path.split("-")[0] for path in others] == ["cells/random/trial", "cells/random/trial", "cells/random/seed"]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,29 @@ def test_only_of_what_there_is_not_is_refused_and_nothing_written(study, shell, 
 
 
 GRID = "tuning: {grid: {training.learning_rate: [0.1]}}"
+
+
+def test_a_wider_grid_keeps_trials_and_makes_those_runs_again_whose_values_change(study, shell, tmp_path):
+    """Accuracy grows with the learning rate, so what is above 0.1 is chosen, and what is below is not."""
+    first, _ = run_study(study(GRID), tmp_path, command=shell())
+    finished, before = starts(tmp_path), state(tmp_path)
+    assert [arm.at_edge for arm in first.arms] == [[]] * 3  # of one value there is no edge
+    lower, _ = run_study(study(GRID.replace("[0.1]", "[0.05, 0.1]")), tmp_path, command=shell())
+    added = starts(tmp_path)[len(finished) :]
+    assert len(added) == 3 and all("/trial-" in path for path in added)
+    assert {path: there for path, there in state(tmp_path).items() if path in before} == before
+    assert "The best training.learning_rate is at the grid's edge for plain, random, selective" in lower.words()[-1]
+    (tmp_path / "cells/plain/seed-0/left.npz").write_bytes(b"of the run before")
+    higher, _ = run_study(study(GRID.replace("[0.1]", "[0.05, 0.1, 0.2]")), tmp_path, command=shell())
+    made = starts(tmp_path)[len(finished) + len(added) :]
+    assert sorted(path for path in made if "/trial-" not in path) == sorted(RUNS) and len(made) == 3 + 6
+    assert not (tmp_path / "cells/plain/seed-0/left.npz").exists()
+    assert [arm.tuned for arm in higher.arms] == [{"training.learning_rate": 0.2}] * 3
+    for other in ("{learning_rate: [0.05, 0.1]}}", "{learning_rate: [0.05, 0.1, 0.2]}, seed: 1}"):
+        with pytest.raises(InputError, match="another tuning"):
+            run_study(
+                study(f"tuning: {{grid: {other.replace('learning', 'training.learning')}"), tmp_path, command=shell()
+            )
 
 
 @pytest.mark.parametrize(

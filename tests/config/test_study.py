@@ -67,6 +67,10 @@ def test_a_budget_is_target_images_over_all_rounds_whatever_the_arms_batches(loa
     plain = larger.experiment("plain", 0, {})
     assert plain.training.steps_per_round == 10
     assert [target_images(larger.experiment(arm, 0, {})) for arm in larger.overrides] == [400] * 3
+    # 20 steps of the linear probe see 100 of them
+    probed = load(("{selection.mode: none}", "{selection.mode: none, training.probe_steps: 20}"))
+    assert probed.experiment("plain", 0, {}).training.steps_per_round == 30
+    assert [target_images(probed.experiment(arm, 0, {})) for arm in probed.overrides] == [400] * 3
     without = load(("budget: {target_images: 400}", ""))
     assert target_images(without.experiment("random", 0, {})) == 5 * 5 * 2
 
@@ -124,6 +128,7 @@ def test_overrides_reach_study_and_base(load):
         ("[0.1, 0.2]", "[0.1, fast]", "tuning.grid in arm plain: training.learning_rate is 'fast'"),
         ("[0.1, 0.2]", "[]", "tuning.grid"),
         ("target_images: 400", "target_images: 4", "budget.target_images is 4, less than one step"),
+        ("{selection.mode: none}", "{training.probe_steps: 79}", "less than the linear probe and one step of every round see: 405"),
         ("base: base.yaml", "base: absent.yaml", "absent.yaml cannot be read"),
         ("base: base.yaml", "base: 3", "line 2: base is neither a file's name nor a mapping"),
         ("budget:", "budgets:", "unknown key 'budgets'; did you mean 'budget'?"),

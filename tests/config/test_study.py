@@ -128,7 +128,7 @@ def test_overrides_reach_study_and_base(load):
         ("[0.1, 0.2]", "[0.1, fast]", "tuning.grid in arm plain: training.learning_rate is 'fast'"),
         ("[0.1, 0.2]", "[]", "tuning.grid"),
         ("target_images: 400", "target_images: 4", "budget.target_images is 4, less than one step"),
-        ("{selection.mode: none}", "{training.probe_steps: 79}", "less than the linear probe and one step of every round see: 405"),
+        ("{selection.mode: none}", "{training.probe_steps: 79}", "the linear probe and one step of every round see: 405"),
         ("base: base.yaml", "base: absent.yaml", "absent.yaml cannot be read"),
         ("base: base.yaml", "base: 3", "line 2: base is neither a file's name nor a mapping"),
         ("budget:", "budgets:", "unknown key 'budgets'; did you mean 'budget'?"),

@@ -30,12 +30,12 @@ class ArmSummary:
     target_images: int | None = None  # seen in training; None: no seed is finished
     train_seconds: float | None = None  # of a run, on average
     tuned: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # chosen values, by dotted key
-    at_edge: Sequence[str] = ()  # keys whose chosen number is the least or the largest of the grid
     n_trials: int = 0
     n_settings: int = 0  # distinct ones among the trials
     n_diverged: int = 0  # trials whose training diverged
     validation: float | None = None  # accuracy of the chosen setting's trials
     rounds: Sequence[RoundPoint] = ()
+    at_edge: Sequence[str] = ()  # keys whose chosen number is the least or the largest of the grid
 
     @property
     def mean(self) -> float | None:

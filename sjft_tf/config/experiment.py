@@ -42,7 +42,7 @@ class Experiment(Section):
                 raise ConfigError(f"{role} is a union, whose domains share no class; only source can be one")
             if domain is not None and domain.without:
                 raise ConfigError(f"{role} has without, which goes with source alone")
-        for role in (self.source and self.source.without) or ():
+        for role in self.kept_out:
             if getattr(self, role) is None:
                 raise ConfigError(
                     f"source.without names {role}, and there is no {role} domain; give one, or take it out"
@@ -60,6 +60,11 @@ class Experiment(Section):
         if max_k is not None and max_k < k0:
             raise ConfigError(f"retrieval.max_k is {max_k}, less than selection.k0, {k0}")
         return self
+
+    @property
+    def kept_out(self) -> tuple[str, ...]:
+        """The domains whose images are not to be in the source, by role."""
+        return (self.source.without or ()) if self.source is not None else ()
 
     @property
     def descriptor_size(self) -> int:

@@ -62,14 +62,14 @@ def _train_rounds(
     selection, (model, plain) = make_selection(workspace, table), _models(workspace)
     for arrays in rounds.arrays:
         selection.advance(arrays["entropies"], arrays["correct"])
-    averaged = t.ema_momentum is not None
+    averages = training.AveragedWeights() if t.ema_momentum is not None else None
     if rounds.arrays:
-        if (
-            averaged
-        ):  # the file has averages for weights, and the weights in the optimizer, which must be there to read them
+        weights = workspace.folder.weights(len(rounds.arrays) - 1)
+        if averages is None:
+            plain.load_weights(weights)
+        else:  # the file has averages for weights, and the weights in the optimizer, which must be there to read them
             plain.optimizer.build(plain.trainable_variables)
-        plain.load_weights(workspace.folder.weights(len(rounds.arrays) - 1))
-        if averaged:
+            plain.load_weights(weights)
             exchange(plain)
         if model is not plain:
             model.set_weights(plain.get_weights())
@@ -89,15 +89,16 @@ def _train_rounds(
     callbacks = [training.OptimizerRestart(e.seed, steps=0 if t.restart else t.steps_per_round), curves]
     if workspace.source is not None:
         callbacks.append(training.GradientConflict(rows))
-    averages = training.AveragedWeights()
-    if averaged:
+    if averages is not None:
         callbacks.append(averages)
     if e.model.bn == "recalibrate":
         callbacks.append(training.BatchNormalizationRecalibration(workspace.target, e.image_size, **views))
     callbacks.append(expansion)
     if workspace.validation is not None:
         callbacks.append(training.ValidationAccuracy(workspace.validation, **views))
-    callbacks += [record, averages.back] if averaged else [record]
+    callbacks.append(record)
+    if averages is not None:
+        callbacks.append(averages.back)
     rounds_of = {"epochs": e.selection.rounds, "steps": t.steps_per_round}
     fit(model, data, checkpoint, callbacks, plain=plain, what="train", **rounds_of)
     if devices.is_chief():

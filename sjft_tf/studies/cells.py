@@ -99,6 +99,6 @@ def indexes(experiment: Experiment, folder: RunFolder) -> Iterator[tuple[pathlib
         yield from of(role, getattr(experiment, role))
     if experiment.selection.mode != "none":  # which never opens it
         yield from of("source", experiment.source)
-        if experiment.source is not None and experiment.source.without:
-            parts = [experiment.source, *(getattr(experiment, role) for role in experiment.source.without)]
+        if experiment.kept_out:
+            parts = [getattr(experiment, role) for role in ("source", *experiment.kept_out)]
             yield folder.leaks, files.digest("leaks", [settings_for_hash(part) for part in parts])

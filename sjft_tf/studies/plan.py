@@ -139,7 +139,7 @@ def _search(experiment: Experiment) -> Cell | None:
         return None
     searched = Experiment(
         name="neighbors", target=experiment.target, source=experiment.source, image_size=experiment.image_size,
-        **{role: getattr(experiment, role) for role in ("validation", "test") if role in _left_out(experiment)},
+        **{role: getattr(experiment, role) for role in ("validation", "test") if role in experiment.kept_out},
         selection=SelectionConfig(k0=s.k0, sigma0=s.sigma0, sigma1=s.sigma1, rounds=s.rounds, level_cap=s.level_cap),
         descriptor=experiment.descriptor, retrieval=experiment.retrieval,
     )  # fmt: skip
@@ -149,12 +149,7 @@ def _search(experiment: Experiment) -> Cell | None:
 
 def _untested(experiment: Experiment) -> Experiment:
     """The experiment of a trial: without the test domain, unless its images are what the source is to be without."""
-    return experiment if "test" in _left_out(experiment) else experiment.replaced(test=None)
-
-
-def _left_out(experiment: Experiment) -> tuple[str, ...]:
-    """The domains whose images are not to be in the source."""
-    return (experiment.source.without or ()) if experiment.source is not None else ()
+    return experiment if "test" in experiment.kept_out else experiment.replaced(test=None)
 
 
 def _trials(study: Study, arm: str) -> list[Cell]:

@@ -20,7 +20,7 @@ from sjft_tf.studies.plan import Plan, Results, run_path
 from sjft_tf.studies.results import Answers, study_csv, study_data
 from sjft_tf.studies.runner import Command, Failure, cell_command, read_results, run_cells
 
-CONFIG, CELLS = "study.yaml", "cells"
+CONFIG = "study.yaml"
 _PREDICTIONS = {"probabilities": np.floating, "labels": np.integer}
 
 

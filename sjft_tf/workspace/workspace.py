@@ -80,10 +80,10 @@ class Workspace:
     @functools.cached_property
     def leaks(self) -> Leaks | None:
         """What `source.without` looked for; None where it names no domain, or nothing is drawn from the source."""
-        settings = self.experiment.source
-        if self._whole_source is None or settings is None or not settings.without:
+        settings, roles = self.experiment.source, self.experiment.kept_out
+        if self._whole_source is None or settings is None or not roles:
             return None
-        others: dict[str, Domain] = {role: getattr(self, role) for role in settings.without}
+        others: dict[str, Domain] = {role: getattr(self, role) for role in roles}
         limit = settings.duplicate_distance or DUPLICATE_DISTANCE
         with watching("find duplicates") as progress:
             return find_leaks(self._whole_source, others, limit, cache=self.folder.leaks, progress=progress)

@@ -6,13 +6,15 @@ deletes. Folders are made as needed.
 """
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import logging
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -53,6 +55,15 @@ def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     for path in pathlib.Path(folder).rglob(".*.tmp-*"):
         if _TEMPORARY.fullmatch(path.name) and path.is_file() and not path.is_symlink():
             path.unlink(missing_ok=True)
+
+
+def csv_text(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """The text of a CSV file whose lines end as everywhere else; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -1,13 +1,12 @@
 """What every room may ask of a labeled image collection, and batches of its images."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from sjft_tf.files import csv_text
 from sjft_tf.images import decode
 
 
@@ -77,9 +76,5 @@ def read_encoded(domain: Domain, indices: tf.Tensor) -> tf.Tensor:
 
 def rejected_csv(domains: Mapping[str, Domain]) -> str:
     """The text of `rejected.csv`: `domain,id,reason` of each file that was left out, by role (target, ...), then by id."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("domain", "id", "reason"))
-    for role, domain in domains.items():
-        rows.writerows((role, *file) for file in domain.rejected)
-    return text.getvalue()
+    rows = ((role, *file) for role, domain in domains.items() for file in domain.rejected)
+    return csv_text(("domain", "id", "reason"), rows)

@@ -1,13 +1,12 @@
 """How good predictions are, as numbers and as CSV files: accuracy, the paper's mean class accuracy, confusions."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sjft_tf.evaluation.calibration import expected_calibration_error, reliability
+from sjft_tf.files import csv_text
 
 
 def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
@@ -95,7 +94,7 @@ def confusion_csv(confusion: np.ndarray, class_names: Sequence[str]) -> str:
     what. Class names are without control characters, which CSV readers take for ends of lines.
     """
     rows = ([name, *counts] for name, counts in zip(class_names, confusion.tolist(), strict=True))
-    return _csv(["class", *class_names], rows)
+    return csv_text(["class", *class_names], rows)
 
 
 def per_class_csv(confusion: np.ndarray, class_names: Sequence[str]) -> str:
@@ -107,12 +106,4 @@ def per_class_csv(confusion: np.ndarray, class_names: Sequence[str]) -> str:
         (name, n_images, None if accuracy is None else f"{accuracy:.6f}", wrong, times)
         for name, n_images, accuracy, wrong, times in class_results(confusion, class_names)
     )
-    return _csv(["class", "images", "accuracy", "confused_with", "times"], rows)
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(["class", "images", "accuracy", "confused_with", "times"], rows)

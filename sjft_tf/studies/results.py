@@ -1,8 +1,6 @@
 """From what finished cells tell to what a study shows: means, paired differences, and a row a cell. Pure."""
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +8,7 @@ import numpy as np
 
 from sjft_tf.config import Study
 from sjft_tf.evaluation import PairedDifference, bootstrap_difference, holm, paired_difference
+from sjft_tf.files import csv_text
 from sjft_tf.reporting.study_data import ArmSummary, Contrast, RoundPoint, StudyData
 from sjft_tf.studies.plan import Plan, Results, run_path
 
@@ -148,12 +147,10 @@ def study_csv(plan: Plan, results: Results) -> str:
     cells = [*plan.searches.values()]
     for arm, trials in plan.trials.items():
         cells += [*trials, *plan.runs(arm, results)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["kind", "arm", "seed", *keys, *figures, "folder"])
+    rows = []
     for cell in cells:
         if (found := results.get(cell.path)) is not None:
             tuned = [cell.tuned.get(key) for key in keys]
             seed = cell.experiment.seed if cell.arm else None
-            writer.writerow([cell.kind, cell.arm, seed, *tuned, *(found.get(name) for name in figures), cell.path])
-    return text.getvalue()
+            rows.append([cell.kind, cell.arm, seed, *tuned, *(found.get(name) for name in figures), cell.path])
+    return csv_text(["kind", "arm", "seed", *keys, *figures, "folder"], rows)

@@ -1,7 +1,5 @@
 """Source images that are also images of the target, validation or test domain: found, left out and listed."""
 
-import csv
-import io
 import logging
 import os
 from collections.abc import Mapping
@@ -63,14 +61,12 @@ class Leaks(NamedTuple):
 
     def csv(self) -> str:
         """The text of `duplicates.csv`: `source,role,id,distance,kind` of each image that is left out, by source id."""
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(("source", "role", "id", "distance", "kind"))
+        rows = []
         for row in np.flatnonzero(self.dropped).tolist():
             role, position = self.other(row)
             distance, kind = self.found.distances[row], "exact" if self.found.exact[row] else "near"
-            rows.writerow((self.source.ids[row], role, self.others[role].ids[position], f"{distance:.4f}", kind))
-        return text.getvalue()
+            rows.append((self.source.ids[row], role, self.others[role].ids[position], f"{distance:.4f}", kind))
+        return files.csv_text(("source", "role", "id", "distance", "kind"), rows)
 
     def words(self) -> str:
         """How many images are left out, in a sentence."""

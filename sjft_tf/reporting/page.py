@@ -3,7 +3,7 @@
 import base64
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import jinja2
 import matplotlib.figure
@@ -25,8 +25,19 @@ def write_report(path: str | os.PathLike, data: ReportData) -> None:
     Raises:
         InputError: the file cannot be written.
     """
+    write_page(path, "report.html.j2", data, _figures(data))
+
+
+def write_page(
+    path: str | os.PathLike, template: str, data: object, figures: Iterable[tuple[str, matplotlib.figure.Figure]]
+) -> None:
+    """Write a page of what `data` holds; the figures come by name, and are drawn in the style of pages.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     with drawing.figure_style():
-        html = rendered(data, {name: data_uri(drawing.svg(figure)) for name, figure in _figures(data)})
+        html = rendered(data, {name: _data_uri(drawing.svg(figure)) for name, figure in figures}, template)
     files.write_text(path, html.encode(errors="replace").decode())  # a name off the disk may hold lone surrogates
 
 
@@ -42,9 +53,9 @@ def templates() -> jinja2.Environment:
     return environment
 
 
-def rendered(data: ReportData, figures: Mapping[str, str]) -> str:
+def rendered(data: object, figures: Mapping[str, str], template: str = "report.html.j2") -> str:
     """The page as HTML; `figures` are URIs by name."""
-    return templates().get_template("report.html.j2").render(data=data, figures=figures)
+    return templates().get_template(template).render(data=data, figures=figures)
 
 
 def _figures(data: ReportData) -> Iterator[tuple[str, matplotlib.figure.Figure]]:
@@ -75,6 +86,5 @@ def _figures(data: ReportData) -> Iterator[tuple[str, matplotlib.figure.Figure]]
         yield "confusion", answers.confusion_picture(data.confusion, data.class_names)
 
 
-def data_uri(svg: str) -> str:
-    """An SVG document as the `src` of an image."""
+def _data_uri(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 import matplotlib.figure
 
-from sjft_tf import files
-from sjft_tf.reporting import comparison, drawing
-from sjft_tf.reporting.page import data_uri, templates
+from sjft_tf.reporting import comparison
+from sjft_tf.reporting.page import templates, write_page
 from sjft_tf.reporting.study_data import StudyData
 
 
@@ -17,10 +16,7 @@ def write_study(path: str | os.PathLike[str], data: StudyData) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    with drawing.figure_style():
-        figures = {name: data_uri(drawing.svg(figure)) for name, figure in _figures(data)}
-        html = templates().get_template("study.html.j2").render(data=data, figures=figures)
-    files.write_text(path, html.encode(errors="replace").decode())
+    write_page(path, "study.html.j2", data, _figures(data))
 
 
 def study_text(data: StudyData) -> str:
